@@ -1,0 +1,33 @@
+//! Routed decoding: who makes the next token, why, and what it cost. No I/O, GPU or DOM.
+//!
+//! The method is CITER (arXiv 2502.01976): before each token a router reads the small model's hidden state
+//! and says how likely the small model's token is good enough; below the threshold one token is asked of
+//! the large model.
+
+pub mod answer;
+pub mod budget;
+pub mod decoder;
+mod escalation;
+pub mod event;
+pub mod local;
+pub mod message;
+pub mod notice;
+pub mod remote;
+pub mod settings;
+pub mod split;
+pub mod stop;
+pub mod text;
+pub mod trace;
+
+pub use answer::{Answer, DecodeError, Finish};
+pub use budget::{Budget, Spent};
+pub use decoder::RoutedDecoder;
+pub use event::{Candidate, ForcedReason, Source, TokenEvent, TokenId};
+pub use local::{LocalModel, LocalStep};
+pub use notice::Notices;
+pub use remote::{RemoteError, RemoteModel, RemoteToken};
+pub use settings::{Mode, Settings};
+pub use split::Split;
+pub use stop::StopFlag;
+pub use text::Utf8Stream;
+pub use trace::{Trace, TraceError};

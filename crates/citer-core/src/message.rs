@@ -1,0 +1,131 @@
+//! Messages between the page and its engine worker: JSON, one enum each way.
+
+use crate::{
+    answer::Finish,
+    event::{TokenEvent, TokenId},
+    settings::Settings,
+    trace::Trace,
+};
+use serde::{Deserialize, Serialize};
+
+/// One turn of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turn {
+    /// `user` or `assistant`.
+    pub role: Role,
+    /// What was said.
+    pub content: String,
+}
+
+/// Who speaks in a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// The person.
+    User,
+    /// The assistant.
+    Assistant,
+}
+
+/// What the page asks of the worker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum ToWorker {
+    /// Load the shipped pair's SLM and router from `models_url`, and look for a server at `server_url`.
+    Load {
+        /// Folder that holds the SLM, the tokenizer and the router, absolute.
+        models_url: String,
+        /// Base address of the LLM server, absolute; `None` means never ask the network.
+        server_url: Option<String>,
+    },
+    /// Ask the server again whether it is there.
+    Probe,
+    /// Answer the last user turn.
+    Answer {
+        /// The page's number for this answer; every message about it carries it back.
+        answer: u64,
+        /// The conversation, ending in a user turn.
+        turns: Vec<Turn>,
+        /// How to answer.
+        settings: Settings,
+    },
+    /// End the running answer after the token in progress.
+    Stop,
+}
+
+/// What the worker tells the page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum FromWorker {
+    /// The worker runs and takes messages.
+    Started,
+    /// Loading goes on.
+    Loading {
+        /// What is being done, for people.
+        stage: String,
+        /// 0 to 1.
+        progress: f32,
+    },
+    /// The SLM and the router are ready.
+    Ready(EngineInfo),
+    /// Whether the server answered the last probe.
+    Server {
+        /// Whether critical tokens can be asked now.
+        available: bool,
+        /// The LLM's name when available, otherwise why not.
+        detail: String,
+    },
+    /// The answer has a new token.
+    Token {
+        /// The page's number for the answer.
+        answer: u64,
+        /// The token.
+        event: TokenEvent,
+        /// The local candidates' texts, in the order of `event.local`.
+        local_text: Vec<String>,
+        /// The remote candidates' texts, in the order of `event.remote`.
+        remote_text: Vec<String>,
+    },
+    /// Something the reader should know about the answer in progress (the server went away, say).
+    Notice {
+        /// The page's number for the answer.
+        answer: u64,
+        /// For people.
+        text: String,
+    },
+    /// The answer is finished.
+    Finished {
+        /// The page's number for the answer.
+        answer: u64,
+        /// Why it ended.
+        finish: Finish,
+        /// The answer's full record.
+        trace: Trace,
+    },
+    /// The request failed; nothing typed is lost.
+    Failed {
+        /// The page's number for the answer; `None` when loading failed.
+        answer: Option<u64>,
+        /// What is wrong and what to do.
+        error: String,
+    },
+}
+
+/// What runs in the worker, for the page's "about" panel and the tests.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EngineInfo {
+    /// Name of the SLM.
+    pub model: String,
+    /// Number of its parameters.
+    pub parameters: u64,
+    /// The graphics adapter, as the browser names it, and its backend (`WebGpu`).
+    pub adapter: String,
+    /// The threshold recommended by the router's card.
+    pub threshold: f32,
+    /// Milliseconds to load and warm up.
+    pub load_ms: f64,
+    /// Most tokens in a conversation.
+    pub context: usize,
+    /// The end-of-turn token.
+    pub end_token: TokenId,
+}

@@ -1,0 +1,68 @@
+//! The remote model: the LLM as the decoder sees it, one token per call.
+
+use crate::event::{Candidate, ForcedReason, TokenId};
+
+/// The LLM's next token and what it cost to get.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RemoteToken {
+    /// The token, in the shared vocabulary. The end-of-turn token is a token like any other.
+    pub token: TokenId,
+    /// The LLM's candidates, best first; may be empty when the server gives none.
+    pub top: Vec<Candidate>,
+    /// Request bytes sent (body).
+    pub bytes_sent: u64,
+    /// Response bytes received (body).
+    pub bytes_received: u64,
+    /// Prompt tokens sent.
+    pub tokens_sent: u64,
+    /// Of those, tokens the server had in its KV cache.
+    pub tokens_cached: u64,
+}
+
+/// Why no token came. None of these ends the answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RemoteError {
+    /// Nothing to ask.
+    #[error("no remote model is set: start `citer serve` or choose local only")]
+    NotConfigured,
+    /// The connection failed.
+    #[error("the server cannot be reached ({0}): check that it runs and that the address is right")]
+    Unreachable(String),
+    /// No answer in time.
+    #[error("the server did not answer within {0} ms: try again or lower the threshold")]
+    Timeout(u64),
+    /// 429 or 503.
+    #[error("the server is busy: wait {0} s")]
+    Busy(u64),
+    /// Any other error status.
+    #[error("the server refused the request ({status}): {message}")]
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// The server's own words.
+        message: String,
+    },
+    /// An answer that cannot be used.
+    #[error("the server's answer is not usable: {0}")]
+    BadAnswer(String),
+}
+
+impl RemoteError {
+    /// The mark that the kept local token carries.
+    pub fn reason(&self) -> ForcedReason {
+        match self {
+            Self::NotConfigured => ForcedReason::NoRemote,
+            Self::Unreachable(_) | Self::Refused { .. } => ForcedReason::Unreachable,
+            Self::Timeout(_) => ForcedReason::Timeout,
+            Self::Busy(_) => ForcedReason::Busy,
+            Self::BadAnswer(_) => ForcedReason::BadAnswer,
+        }
+    }
+}
+
+/// A model that runs elsewhere.
+#[allow(async_fn_in_trait)]
+pub trait RemoteModel {
+    /// The LLM's token after `prefix` (the prompt and the answer so far).
+    async fn next_token(&mut self, prefix: &[TokenId]) -> Result<RemoteToken, RemoteError>;
+}

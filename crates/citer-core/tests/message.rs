@@ -1,0 +1,94 @@
+//! Messages between the page and the worker survive JSON, and their wire names stay what they are.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use citer_core::message::{EngineInfo, FromWorker, Role, ToWorker, Turn};
+use citer_core::*;
+use serde::{Serialize, de::DeserializeOwned};
+
+/// Checks that `message` comes back and that its JSON holds `tag`.
+fn round<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(message: T, tag: &str) {
+    let json = serde_json::to_string(&message).unwrap();
+    assert!(json.contains(&format!(r#""type":"{tag}""#)), "{json}");
+    assert_eq!(serde_json::from_str::<T>(&json).unwrap(), message);
+}
+
+fn event(source: Source) -> TokenEvent {
+    TokenEvent {
+        index: 0,
+        id: 17,
+        text: " \"é\u{FFFD}\n".into(),
+        source,
+        score: 0.1,
+        threshold: 0.3,
+        local: vec![Candidate { id: 17, probability: 1e-30 }],
+        remote: vec![],
+        compute_ms: 0.1 + 0.2,
+        wait_ms: 1.0 / 3.0,
+        bytes_sent: u64::MAX,
+        bytes_received: 1,
+        tokens_sent: 2,
+        tokens_cached: 1,
+    }
+}
+
+#[test]
+fn page_to_worker() {
+    round(ToWorker::Load { models_url: "http://x/m/".into(), server_url: None }, "load");
+    round(ToWorker::Load { models_url: "http://x/m/".into(), server_url: Some("http://y".into()) }, "load");
+    round(ToWorker::Probe, "probe");
+    round(ToWorker::Stop, "stop");
+    let turns = vec![
+        Turn { role: Role::User, content: "2+2?\u{1F600}".into() },
+        Turn { role: Role::Assistant, content: String::new() },
+    ];
+    let budget = Budget { share: Some(0.1), calls: Some(3), tokens: None, bytes: Some(u64::MAX) };
+    let settings = Settings { mode: Mode::RemoteOnly, threshold: 0.7, budget, ..Settings::default() };
+    round(ToWorker::Answer { answer: 7, turns, settings }, "answer");
+}
+
+#[test]
+fn worker_to_page() {
+    round(FromWorker::Started, "started");
+    round(FromWorker::Loading { stage: "weights".into(), progress: 0.3 }, "loading");
+    let info = EngineInfo {
+        model: "small".into(),
+        parameters: 1_000_000,
+        adapter: "any (WebGpu)".into(),
+        threshold: 0.4,
+        load_ms: 12.5,
+        context: 512,
+        end_token: 2,
+    };
+    round(FromWorker::Ready(info), "ready");
+    round(FromWorker::Server { available: false, detail: "no server".into() }, "server");
+    round(FromWorker::Notice { answer: 1, text: "gone".into() }, "notice");
+    round(FromWorker::Failed { answer: None, error: "no WebGPU".into() }, "failed");
+    round(FromWorker::Failed { answer: Some(3), error: "device lost".into() }, "failed");
+}
+
+#[test]
+fn tokens_of_every_source_and_the_finished_trace() {
+    use ForcedReason::*;
+    let forced = [NoRemote, Unreachable, Timeout, Busy, BadAnswer, Budget, Cooldown].map(Source::Forced);
+    for source in [Source::Local, Source::Remote, Source::Agreed].into_iter().chain(forced) {
+        let event = event(source);
+        round(FromWorker::Token { answer: 1, event, local_text: vec!["a".into()], remote_text: vec![] }, "token");
+    }
+    for finish in [Finish::End, Finish::Length, Finish::Context, Finish::Stopped] {
+        let answer = Answer { events: vec![event(Source::Agreed)], tail: "\u{FFFD}".into(), finish };
+        let trace = Trace::new(&[1, 2], &Settings::default(), answer);
+        round(FromWorker::Finished { answer: 1, finish, trace }, "finished");
+    }
+}
+
+#[test]
+fn names_on_the_wire() {
+    fn name(value: impl Serialize) -> String {
+        serde_json::to_string(&value).unwrap()
+    }
+    assert_eq!(name(Mode::LocalOnly), r#""local-only""#);
+    assert_eq!(name(Source::Forced(ForcedReason::BadAnswer)), r#"{"forced":"bad-answer"}"#);
+    assert_eq!(name(Finish::Stopped), r#""stopped""#);
+    assert_eq!(name(Role::Assistant), r#""assistant""#);
+    assert!(serde_json::from_str::<ToWorker>(r#"{"type":"fly"}"#).is_err());
+}

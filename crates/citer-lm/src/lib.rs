@@ -1,0 +1,31 @@
+//! Decoder-only language model on burn: weights, tokenizer, KV cache, sampling and the router that reads it.
+//!
+//! The same code runs on burn-flex (CPU, also the oracle of the tests) and on burn-wgpu (browser and native).
+
+pub mod cache;
+pub mod chat;
+pub mod config;
+pub mod decoder;
+pub mod device;
+pub mod engine;
+pub mod error;
+pub mod hash;
+pub mod llama2c;
+pub mod pair;
+pub mod rope;
+pub mod router;
+pub mod sampler;
+pub mod sequence;
+pub mod tokenizer;
+pub mod weights;
+
+pub use cache::KvCache;
+pub use config::Config;
+pub use decoder::Decoder;
+pub use engine::Engine;
+pub use error::{EngineError, LoadError};
+pub use pair::{LlmFiles, RouterCard, SlmFiles};
+pub use router::Router;
+pub use sampler::{Sampler, Sampling};
+pub use sequence::Sequence;
+pub use tokenizer::Tokenizer;

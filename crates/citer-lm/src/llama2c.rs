@@ -1,0 +1,127 @@
+//! Conversion of llama2.c checkpoints (version 0, F32) into `config.json` and safetensors.
+
+use crate::{config::Config, error::LoadError};
+use safetensors::{Dtype, tensor::TensorView};
+
+/// Reads numbers from the front of a file.
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn word(&mut self) -> Result<[u8; 4], LoadError> {
+        let (word, rest) = self.0.split_first_chunk().ok_or_else(|| damaged("it ends too early"))?;
+        self.0 = rest;
+        Ok(*word)
+    }
+
+    fn tensor(&mut self, size: usize) -> Result<Vec<u8>, LoadError> {
+        let bytes = size.checked_mul(4).and_then(|bytes| self.0.split_at_checked(bytes));
+        let (data, rest) = bytes.ok_or_else(|| damaged("it ends too early"))?;
+        self.0 = rest;
+        Ok(data.to_vec())
+    }
+}
+
+fn damaged(detail: &str) -> LoadError {
+    LoadError::Weights(format!("no llama2.c checkpoint: {detail}"))
+}
+
+/// Rows of a query or key matrix from llama2.c's order (the two halves of a rotated pair side by side) to that of
+/// Hugging Face (first all first halves, then all second halves), head by head. A row has `width` values.
+fn unwind(data: &[u8], head_dim: usize, width: usize) -> Vec<u8> {
+    let row = width * 4;
+    let rows = data.len() / row;
+    let source = |target: usize| {
+        let (head, place) = (target / head_dim * head_dim, target % head_dim);
+        let half = head_dim / 2;
+        head + if place < half { 2 * place } else { 2 * (place - half) + 1 }
+    };
+    (0..rows).flat_map(|target| data[source(target) * row..][..row].to_vec()).collect()
+}
+
+/// The configuration and the safetensors file of a llama2.c checkpoint.
+pub fn convert(bytes: &[u8]) -> Result<(Config, Vec<u8>), LoadError> {
+    let mut reader = Reader(bytes);
+    let mut header = [0i32; 7];
+    for field in &mut header {
+        *field = i32::from_le_bytes(reader.word()?);
+    }
+    let [hidden, mlp, layers, heads, kv_heads, vocab, positions] = header;
+    let size = |value: i32| usize::try_from(value).map_err(|_| damaged("a size is negative"));
+    let config = Config {
+        model_type: "llama".into(),
+        vocab_size: vocab.unsigned_abs() as usize,
+        hidden_size: size(hidden)?,
+        intermediate_size: size(mlp)?,
+        num_hidden_layers: size(layers)?,
+        num_attention_heads: size(heads)?,
+        num_key_value_heads: Some(size(kv_heads)?),
+        head_dim: None,
+        max_position_embeddings: size(positions)?,
+        rms_norm_eps: 1e-5,
+        rope_theta: 10_000.0,
+        // A negative vocabulary size marks an output head of its own.
+        tie_word_embeddings: vocab > 0,
+        hidden_act: "silu".into(),
+        attention_bias: false,
+        mlp_bias: false,
+        rope_scaling: None,
+    };
+    config.check()?;
+    let (h, f, q, kv, v) =
+        (config.hidden_size, config.intermediate_size, config.query_width(), config.kv_width(), config.vocab_size);
+    let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+    tensors.push(("model.embed_tokens.weight".into(), vec![v, h], reader.tensor(v * h)?));
+    // The file holds every kind of tensor for all layers before the next kind.
+    let kinds: [(&str, Vec<usize>, bool); 9] = [
+        ("input_layernorm", vec![h], false),
+        ("self_attn.q_proj", vec![q, h], true),
+        ("self_attn.k_proj", vec![kv, h], true),
+        ("self_attn.v_proj", vec![kv, h], false),
+        ("self_attn.o_proj", vec![h, q], false),
+        ("post_attention_layernorm", vec![h], false),
+        ("mlp.gate_proj", vec![f, h], false),
+        ("mlp.down_proj", vec![h, f], false),
+        ("mlp.up_proj", vec![f, h], false),
+    ];
+    for (kind, shape, rotated) in kinds {
+        for layer in 0..config.num_hidden_layers {
+            let data = reader.tensor(shape.iter().product())?;
+            let data = if rotated { unwind(&data, config.head_dim(), h) } else { data };
+            tensors.push((format!("model.layers.{layer}.{kind}.weight"), shape.clone(), data));
+        }
+    }
+    tensors.push(("model.norm.weight".into(), vec![h], reader.tensor(h)?));
+    if !config.tie_word_embeddings {
+        // Tables of rotations, computed anew at load, stand in between.
+        reader.tensor(config.max_position_embeddings * config.head_dim())?;
+        tensors.push(("lm_head.weight".into(), vec![v, h], reader.tensor(v * h)?));
+    }
+    let views = tensors.iter().map(|(name, shape, data)| {
+        let view = TensorView::new(Dtype::F32, shape.clone(), data).map_err(|e| LoadError::Weights(e.to_string()))?;
+        Ok((name.as_str(), view))
+    });
+    let views = views.collect::<Result<Vec<_>, LoadError>>()?;
+    let file = safetensors::serialize(views, None).map_err(|e| LoadError::Weights(e.to_string()))?;
+    Ok((config, file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_unwound_head_by_head() {
+        let rows: Vec<u8> = (0..8u32).flat_map(|row| (row as f32).to_le_bytes()).collect();
+        let turned = unwind(&rows, 4, 1);
+        let values: Vec<f32> = turned.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        assert_eq!(values, [0.0, 2.0, 1.0, 3.0, 4.0, 6.0, 5.0, 7.0]);
+    }
+
+    #[test]
+    fn short_and_absurd_files_are_errors() {
+        assert!(convert(b"").is_err());
+        assert!(convert(&[0xff; 64]).is_err());
+        let header: Vec<u8> = [1 << 20, 1 << 20, 1 << 20, 8, 8, 1 << 20, 1 << 20].iter().flat_map(|v: &i32| v.to_le_bytes()).collect();
+        assert!(matches!(convert(&header), Err(LoadError::Weights(_))));
+    }
+}

@@ -1,0 +1,126 @@
+//! The files of a pair: SLM, LLM, tokenizer and router, and how they become engines.
+
+use crate::{config::Config, device::Gpu, engine::Engine, error::LoadError, hash::sha256, router::Router, tokenizer::Tokenizer, weights};
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// The tokenizer's file, relative to the pair's folder.
+pub const TOKENIZER: &str = "tokenizer.json";
+/// Configuration within a model's folder.
+pub const CONFIG: &str = "config.json";
+/// Weights within a model's folder.
+pub const WEIGHTS: &str = "model.safetensors";
+/// The SLM's folder.
+pub const SLM: &str = "slm";
+/// The LLM's folder.
+pub const LLM: &str = "llm";
+/// The router's weights.
+pub const ROUTER: &str = "router/router.safetensors";
+/// The router's card.
+pub const ROUTER_CARD: &str = "router/router.json";
+
+/// What a router was trained for and how to use it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RouterCard {
+    /// SHA-256 of the SLM's weights file.
+    pub slm_sha256: String,
+    /// SHA-256 of the LLM's weights file.
+    pub llm_sha256: String,
+    /// SHA-256 of tokenizer.json.
+    pub tokenizer_sha256: String,
+    /// Recommended threshold.
+    pub threshold: f32,
+    /// The share of remote tokens that this threshold gave on validation questions.
+    pub validation_share: f32,
+    /// Seed of labels and training.
+    pub seed: u64,
+}
+
+/// The files that run in the browser.
+pub struct SlmFiles {
+    /// `slm/config.json`.
+    pub config: Vec<u8>,
+    /// `slm/model.safetensors`.
+    pub weights: Vec<u8>,
+    /// `tokenizer.json`.
+    pub tokenizer: Vec<u8>,
+    /// `router/router.safetensors`.
+    pub router: Vec<u8>,
+    /// `router/router.json`.
+    pub router_card: Vec<u8>,
+}
+
+impl SlmFiles {
+    /// Checks the files against each other and builds the engine. `gpu` is checked for room when given.
+    pub fn engine(&self, capacity: usize, device: &Device, gpu: Option<&Gpu>) -> Result<(Engine, RouterCard), LoadError> {
+        let card: RouterCard = serde_json::from_slice(&self.router_card)
+            .map_err(|e| LoadError::Json { file: ROUTER_CARD.into(), detail: e.to_string() })?;
+        if card.slm_sha256 != sha256(&self.weights) {
+            return Err(LoadError::Router("the card names other SLM weights".into()));
+        }
+        if card.tokenizer_sha256 != sha256(&self.tokenizer) {
+            return Err(LoadError::Router("the card names another tokenizer".into()));
+        }
+        let config = Config::from_json(&self.config)?;
+        if let Some(gpu) = gpu {
+            gpu.check(&config)?;
+        }
+        let tokenizer = Arc::new(Tokenizer::from_json(&self.tokenizer)?);
+        let decoder = weights::load(&config, &self.weights, device)?;
+        let router = Router::load(config.hidden_size, &self.router, device)?;
+        Ok((Engine::new(config, decoder, Some(router), tokenizer, capacity, device)?, card))
+    }
+}
+
+/// The files of a model without a router: the LLM, or an SLM before it has one.
+pub struct LlmFiles {
+    /// `config.json`.
+    pub config: Vec<u8>,
+    /// `model.safetensors`.
+    pub weights: Vec<u8>,
+    /// `tokenizer.json`.
+    pub tokenizer: Vec<u8>,
+}
+
+impl LlmFiles {
+    /// Builds the engine.
+    pub fn engine(&self, capacity: usize, device: &Device) -> Result<Engine, LoadError> {
+        let config = Config::from_json(&self.config)?;
+        let tokenizer = Arc::new(Tokenizer::from_json(&self.tokenizer)?);
+        let decoder = weights::load(&config, &self.weights, device)?;
+        Engine::new(config, decoder, None, tokenizer, capacity, device)
+    }
+}
+
+/// Reading the files from a folder.
+#[cfg(not(target_family = "wasm"))]
+mod folder {
+    use super::*;
+    use std::path::Path;
+
+    fn read(folder: &Path, name: &str) -> Result<Vec<u8>, LoadError> {
+        let path = folder.join(name);
+        std::fs::read(&path).map_err(|e| LoadError::Io { path: path.display().to_string(), detail: e.to_string() })
+    }
+
+    impl SlmFiles {
+        /// Reads the files from a pair's folder.
+        pub fn read(folder: &Path) -> Result<Self, LoadError> {
+            let LlmFiles { config, weights, tokenizer } = LlmFiles::read(folder, SLM)?;
+            let (router, router_card) = (read(folder, ROUTER)?, read(folder, ROUTER_CARD)?);
+            Ok(Self { config, weights, tokenizer, router, router_card })
+        }
+    }
+
+    impl LlmFiles {
+        /// Reads the model `name` (`slm` or `llm`) from a pair's folder.
+        pub fn read(folder: &Path, name: &str) -> Result<Self, LoadError> {
+            Ok(Self {
+                config: read(folder, &format!("{name}/{CONFIG}"))?,
+                weights: read(folder, &format!("{name}/{WEIGHTS}"))?,
+                tokenizer: read(folder, TOKENIZER)?,
+            })
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The router: CITER's MLP over the SLM's final hidden state, P(the SLM's token is good enough).
+//!
+//! CITER (arXiv 2502.01976) trains Linear, BatchNorm, ReLU, Linear, Linear, sigmoid with no nonlinearity between the
+//! last two layers. For inference that is one hidden layer: sigmoid(out . relu(hidden x + bias) + bias). This is that
+//! form, trained directly.
+
+use crate::{
+    error::LoadError,
+    weights::{WeightsFile, WeightsWriter},
+};
+use burn::module::{Module, Param};
+use burn::tensor::activation::relu;
+use burn::tensor::module::linear;
+use burn::tensor::{Device, Distribution, Tensor, TensorData};
+use std::collections::HashMap;
+
+/// The router's weights; `width` is the SLM's hidden size.
+#[derive(Module, Debug)]
+pub struct Router {
+    /// `[width, 2 width]`.
+    pub hidden: Param<Tensor<2>>,
+    /// `[2 width]`.
+    pub hidden_bias: Param<Tensor<1>>,
+    /// `[2 width, 1]`.
+    pub out: Param<Tensor<2>>,
+    /// `[1]`.
+    pub out_bias: Param<Tensor<1>>,
+}
+
+impl Router {
+    /// Random weights.
+    pub fn random(width: usize, seed: u64, device: &Device) -> Self {
+        device.seed(seed);
+        let normal = |shape: [usize; 2]| {
+            let deviation = (1.0 / shape[0] as f64).sqrt();
+            Param::from_tensor(Tensor::random(shape, Distribution::Normal(0.0, deviation), device))
+        };
+        let zeros = |size: usize| Param::from_tensor(Tensor::zeros([size], device));
+        Self { hidden: normal([width, 2 * width]), hidden_bias: zeros(2 * width), out: normal([2 * width, 1]), out_bias: zeros(1) }
+    }
+
+    /// Logits `[rows, 1]` of final hidden states `[rows, width]`; their sigmoid is the score.
+    pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        let hidden = relu(linear(hidden, self.hidden.val(), Some(self.hidden_bias.val())));
+        linear(hidden, self.out.val(), Some(self.out_bias.val()))
+    }
+
+    /// Reads a router for hidden states of `width` from the bytes of a safetensors file.
+    pub fn load(width: usize, bytes: &[u8], device: &Device) -> Result<Self, LoadError> {
+        let file = WeightsFile::parse(bytes)?;
+        let matrix = |name: &str, shape: [usize; 2]| {
+            Ok(Param::from_data(TensorData::new(file.tensor(name, &shape)?, shape), device))
+        };
+        let vector = |name: &str, size: usize| {
+            Ok(Param::from_data(TensorData::new(file.tensor(name, &[size])?, [size]), device))
+        };
+        Ok(Self {
+            hidden: matrix("router.hidden.weight", [width, 2 * width])?,
+            hidden_bias: vector("router.hidden.bias", 2 * width)?,
+            out: matrix("router.out.weight", [2 * width, 1])?,
+            out_bias: vector("router.out.bias", 1)?,
+        })
+    }
+
+    /// The bytes of a safetensors file (F16).
+    pub async fn save(&self) -> Result<Vec<u8>, LoadError> {
+        let mut file = WeightsWriter::default();
+        file.add("router.hidden.weight", self.hidden.val()).await?;
+        file.add("router.hidden.bias", self.hidden_bias.val()).await?;
+        file.add("router.out.weight", self.out.val()).await?;
+        file.add("router.out.bias", self.out_bias.val()).await?;
+        file.finish(HashMap::new())
+    }
+}
+
+/// The score of a router logit: P(the SLM's token is good enough), 0 to 1.
+pub fn score(logit: f32) -> f32 {
+    1.0 / (1.0 + (-logit).exp())
+}

@@ -1,0 +1,141 @@
+//! Weights in and out: safetensors with the tensor names and layouts of Hugging Face Llama models.
+
+use crate::{
+    config::Config,
+    decoder::{Decoder, Layer},
+    error::LoadError,
+};
+use burn::module::Param;
+use burn::tensor::{Device, Tensor, TensorData};
+use half::{bf16, f16};
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use std::collections::HashMap;
+
+/// A parsed safetensors file.
+pub struct WeightsFile<'a>(SafeTensors<'a>);
+
+impl<'a> WeightsFile<'a> {
+    /// Checks the file's header against its length.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, LoadError> {
+        SafeTensors::deserialize(bytes).map(Self).map_err(|e| LoadError::Weights(e.to_string()))
+    }
+
+    /// A tensor's values as f32, after checking its shape and that every value is finite.
+    pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
+        let view = self.0.tensor(name).map_err(|_| LoadError::MissingTensor(name.into()))?;
+        if view.shape() != shape {
+            return Err(LoadError::Shape { name: name.into(), found: view.shape().to_vec(), expected: shape.to_vec() });
+        }
+        let data = view.data();
+        let pairs = || data.as_chunks::<2>().0.iter();
+        let values: Vec<f32> = match view.dtype() {
+            Dtype::F32 => data.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+            Dtype::F16 => pairs().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
+            Dtype::BF16 => pairs().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
+            other => return Err(LoadError::DType { name: name.into(), dtype: format!("{other:?}") }),
+        };
+        if values.iter().all(|v| v.is_finite()) { Ok(values) } else { Err(LoadError::NotFinite(name.into())) }
+    }
+}
+
+/// `[rows, columns]` to `[columns, rows]`.
+fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    (0..rows * columns).map(|i| values[(i % rows) * columns + i / rows]).collect()
+}
+
+/// Builds the decoder that `config` describes from the bytes of a safetensors file (F32, F16 or BF16).
+pub fn load(config: &Config, bytes: &[u8], device: &Device) -> Result<Decoder, LoadError> {
+    let file = WeightsFile::parse(bytes)?;
+    let vector = |name: String| {
+        let values = file.tensor(&name, &[config.hidden_size])?;
+        Ok(Param::from_data(TensorData::new(values, [config.hidden_size]), device))
+    };
+    // Files hold [outputs, inputs]; tensors that read the same input are stacked by outputs, then turned once.
+    let stacked = |names: &[(String, usize)], inputs: usize| {
+        let mut values = Vec::new();
+        let mut outputs = 0;
+        for (name, rows) in names {
+            values.extend(file.tensor(name, &[*rows, inputs])?);
+            outputs += rows;
+        }
+        Ok(Param::from_data(TensorData::new(transpose(&values, outputs, inputs), [inputs, outputs]), device))
+    };
+    let table = |name: &str| {
+        let shape = [config.vocab_size, config.hidden_size];
+        Ok(Param::from_data(TensorData::new(file.tensor(name, &shape)?, shape), device))
+    };
+    let layers = (0..config.num_hidden_layers).map(|index| {
+        let name = |part: &str| format!("model.layers.{index}.{part}.weight");
+        let [q, k, v, o] = ["q", "k", "v", "o"].map(|p| name(&format!("self_attn.{p}_proj")));
+        let [gate, up, down] = ["gate", "up", "down"].map(|p| name(&format!("mlp.{p}_proj")));
+        let (hidden, mlp) = (config.hidden_size, config.intermediate_size);
+        Ok(Layer {
+            attention_norm: vector(name("input_layernorm"))?,
+            qkv: stacked(&[(q, config.query_width()), (k, config.kv_width()), (v, config.kv_width())], hidden)?,
+            output: stacked(&[(o, hidden)], config.query_width())?,
+            mlp_norm: vector(name("post_attention_layernorm"))?,
+            gate_up: stacked(&[(gate, mlp), (up, mlp)], hidden)?,
+            down: stacked(&[(down, hidden)], mlp)?,
+        })
+    });
+    Ok(Decoder {
+        layers: layers.collect::<Result<_, LoadError>>()?,
+        embedding: table("model.embed_tokens.weight")?,
+        norm: vector("model.norm.weight".into())?,
+        head: if config.tie_word_embeddings { None } else { Some(table("lm_head.weight")?) },
+    })
+}
+
+/// The bytes of a safetensors file (F16) of `decoder`.
+pub async fn save(config: &Config, decoder: &Decoder) -> Result<Vec<u8>, LoadError> {
+    let mut file = WeightsWriter::default();
+    file.add("model.embed_tokens.weight", decoder.embedding.val()).await?;
+    file.add("model.norm.weight", decoder.norm.val()).await?;
+    if let Some(head) = &decoder.head {
+        file.add("lm_head.weight", head.val()).await?;
+    }
+    let (q, kv, mlp) = (config.query_width(), config.kv_width(), config.intermediate_size);
+    for (index, layer) in decoder.layers.iter().enumerate() {
+        let name = |part: &str| format!("model.layers.{index}.{part}.weight");
+        let columns = |weight: &Param<Tensor<2>>, from: usize, to: usize| {
+            let [inputs, _] = weight.dims();
+            weight.val().slice([0..inputs, from..to]).transpose()
+        };
+        file.add(&name("input_layernorm"), layer.attention_norm.val()).await?;
+        file.add(&name("post_attention_layernorm"), layer.mlp_norm.val()).await?;
+        file.add(&name("self_attn.q_proj"), columns(&layer.qkv, 0, q)).await?;
+        file.add(&name("self_attn.k_proj"), columns(&layer.qkv, q, q + kv)).await?;
+        file.add(&name("self_attn.v_proj"), columns(&layer.qkv, q + kv, q + 2 * kv)).await?;
+        file.add(&name("self_attn.o_proj"), layer.output.val().transpose()).await?;
+        file.add(&name("mlp.gate_proj"), columns(&layer.gate_up, 0, mlp)).await?;
+        file.add(&name("mlp.up_proj"), columns(&layer.gate_up, mlp, 2 * mlp)).await?;
+        file.add(&name("mlp.down_proj"), layer.down.val().transpose()).await?;
+    }
+    file.finish(HashMap::new())
+}
+
+/// Collects tensors for one safetensors file, as F16.
+#[derive(Default)]
+pub struct WeightsWriter(Vec<(String, Vec<usize>, Vec<u8>)>);
+
+impl WeightsWriter {
+    /// Reads a tensor back from its device and keeps it as F16.
+    pub async fn add<const D: usize>(&mut self, name: &str, tensor: Tensor<D>) -> Result<(), LoadError> {
+        let shape = tensor.dims().to_vec();
+        let data = tensor.into_data_async().await.map_err(|e| LoadError::NoDevice(e.to_string()))?;
+        let bytes = data.iter::<f32>().flat_map(|v| f16::from_f32(v).to_le_bytes()).collect();
+        self.0.push((name.into(), shape, bytes));
+        Ok(())
+    }
+
+    /// The file's bytes; `metadata` goes into its header.
+    pub fn finish(self, metadata: HashMap<String, String>) -> Result<Vec<u8>, LoadError> {
+        let damaged = |e: safetensors::SafeTensorError| LoadError::Weights(e.to_string());
+        let views = self.0.iter().map(|(name, shape, bytes)| {
+            Ok((name.as_str(), TensorView::new(Dtype::F16, shape.clone(), bytes).map_err(damaged)?))
+        });
+        let views = views.collect::<Result<Vec<_>, LoadError>>()?;
+        let metadata = (!metadata.is_empty()).then_some(metadata);
+        safetensors::serialize(views, metadata).map_err(damaged)
+    }
+}

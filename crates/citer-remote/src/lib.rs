@@ -1,0 +1,12 @@
+//! The remote LLM over HTTP, the same code natively and in the browser: one critical token per request.
+//!
+//! It speaks to any OpenAI-compatible server that takes token ids and gives them back (`citer serve`, vLLM).
+
+mod answer;
+mod failure;
+mod http;
+pub mod optional;
+pub mod remote;
+
+pub use optional::OptionalRemote;
+pub use remote::{Remote, ServerModel};

@@ -1,0 +1,104 @@
+//! The remote model: asks an OpenAI-compatible server for one token after a prefix of token ids.
+
+use crate::{
+    answer::{self, Listed},
+    http::Http,
+};
+use citer_core::{RemoteError, RemoteModel, RemoteToken, TokenId};
+use serde::Serialize;
+use std::time::Duration;
+
+/// Candidates asked with every token.
+const TOP: usize = 5;
+
+/// The LLM behind one server.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    http: Http,
+    model: Option<String>,
+}
+
+/// What a server says about its model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerModel {
+    /// Its name, sent with every request.
+    pub name: String,
+    /// SHA-256 of its `tokenizer.json`, in hexadecimal; only `citer serve` says it. Another one than the local
+    /// model's means that token ids cannot be exchanged.
+    pub tokenizer_sha256: Option<String>,
+    /// Most tokens in a sequence; only `citer serve` says it.
+    pub context: Option<u64>,
+}
+
+/// The body of a request for one token (`POST /v1/completions`).
+#[derive(Serialize)]
+struct Question<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
+    prompt: &'a [TokenId],
+    max_tokens: u32,
+    temperature: u32,
+    logprobs: usize,
+    return_token_ids: bool,
+    return_tokens_as_token_ids: bool,
+}
+
+impl Remote {
+    /// A model at `base_url` (such as `http://127.0.0.1:8080`, with or without a path in front of `/v1`). Without
+    /// `model`, [`Remote::probe`] takes the server's first one. No request is made here.
+    ///
+    /// # Errors
+    /// An address that is not http or https; natively https too, which this build does not speak.
+    pub fn new(base_url: &str, model: Option<String>, timeout: Duration) -> Result<Self, RemoteError> {
+        Ok(Self { http: Http::new(base_url, timeout)?, model })
+    }
+
+    /// Sends `key` as bearer token with every request. It is never shown by `Debug` or in an error.
+    pub fn with_api_key(mut self, key: impl Into<String>) -> Self {
+        self.http.set_key(key.into());
+        self
+    }
+
+    /// The model asked for, once it is known.
+    pub fn model(&self) -> Option<&str> {
+        self.model.as_deref()
+    }
+
+    /// Asks the server which model it has (`GET /v1/models`), and keeps its name when none was given.
+    ///
+    /// # Errors
+    /// Every [`RemoteError`] but `NotConfigured`; `BadAnswer` when the server does not have the wanted model.
+    pub async fn probe(&mut self) -> Result<ServerModel, RemoteError> {
+        let list = answer::models(&self.http.get("/v1/models").await?)?;
+        let names = || list.iter().map(|model| model.id.as_str()).collect::<Vec<_>>().join(", ");
+        let found = match &self.model {
+            None => list.first().ok_or_else(|| RemoteError::BadAnswer("it lists no model".into()))?,
+            Some(wanted) => list.iter().find(|model| model.id == *wanted).ok_or_else(|| {
+                RemoteError::BadAnswer(format!("it has no model {wanted}; choose one of: {}", names()))
+            })?,
+        };
+        let Listed { id, tokenizer_sha256, context } = found.clone();
+        self.model = Some(id.clone());
+        Ok(ServerModel { name: id, tokenizer_sha256, context })
+    }
+}
+
+impl RemoteModel for Remote {
+    async fn next_token(&mut self, prefix: &[TokenId]) -> Result<RemoteToken, RemoteError> {
+        let question = Question {
+            model: self.model.as_deref(),
+            prompt: prefix,
+            max_tokens: 1,
+            temperature: 0,
+            logprobs: TOP,
+            return_token_ids: true,
+            return_tokens_as_token_ids: true,
+        };
+        let body = serde_json::to_vec(&question).map_err(|error| RemoteError::BadAnswer(error.to_string()))?;
+        let bytes_sent = body.len() as u64;
+        let received = self.http.post("/v1/completions", body).await?;
+        let mut token = answer::token(&received, prefix.len())?;
+        token.bytes_sent = bytes_sent;
+        Ok(token)
+    }
+}

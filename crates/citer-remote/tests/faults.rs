@@ -1,0 +1,275 @@
+//! The client against a server on the loopback that answers, fails and lies in every way we know.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode, Uri},
+    response::{IntoResponse, Response},
+};
+use citer_core::{Candidate, RemoteError, RemoteModel, RemoteToken};
+use citer_remote::{OptionalRemote, Remote, ServerModel};
+use serde_json::{Value, json};
+use std::{
+    io::{Read, Write},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::net::TcpListener;
+
+const LONG: Duration = Duration::from_secs(20);
+
+#[derive(Clone, Default)]
+struct Fake {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+    /// Requests that fail with 500 before the first good answer.
+    failures: usize,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+/// Path, headers and body of a request.
+type Seen = (String, HeaderMap, Vec<u8>);
+
+async fn reply(State(fake): State<Fake>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let mut seen = fake.seen.lock().unwrap();
+    seen.push((uri.path().into(), headers, body.to_vec()));
+    if seen.len() <= fake.failures {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
+    (fake.status, fake.headers, fake.body).into_response()
+}
+
+async fn start(fake: &Fake) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let app = Router::new().fallback(reply).with_state(fake.clone());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    format!("http://{address}")
+}
+
+/// Answers every connection with `bytes`, then holds it open or closes it.
+fn start_raw(bytes: &'static [u8], hold: bool) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut held = Vec::new();
+        while let Ok((mut socket, _)) = listener.accept() {
+            let _ = socket.read(&mut [0; 4096]);
+            let _ = socket.write_all(bytes);
+            if hold {
+                held.push(socket);
+            }
+        }
+    });
+    format!("http://{address}")
+}
+
+fn remote(base: &str) -> Remote {
+    Remote::new(base, Some("big".into()), LONG).unwrap()
+}
+
+async fn ask(fake: Fake) -> Result<RemoteToken, RemoteError> {
+    remote(&start(&fake).await).next_token(&[1, 2, 3]).await
+}
+
+async fn ask_body(body: impl Into<Vec<u8>>) -> Result<RemoteToken, RemoteError> {
+    ask(Fake { body: body.into(), ..Fake::default() }).await
+}
+
+fn good() -> Value {
+    json!({
+        "choices": [{
+            "text": "x", "token_ids": [7],
+            "logprobs": {"top_logprobs": [{
+                "token_id:9": -1.5, "token_id:7": -0.5, "token_id:8": null, "the": -3.0, "token_id:x": -4.0,
+            }]},
+        }],
+        "usage": {"prompt_tokens": 3, "prompt_tokens_details": {"cached_tokens": 2}},
+    })
+}
+
+fn bad(result: Result<RemoteToken, RemoteError>) -> String {
+    match result {
+        Err(RemoteError::BadAnswer(detail)) => detail,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn one_token_with_its_candidates_and_cost() {
+    let body = good().to_string().into_bytes();
+    let fake = Fake { body: body.clone(), ..Fake::default() };
+    let mut remote = remote(&start(&fake).await).with_api_key("s3cret");
+    assert!(!format!("{remote:?}").contains("s3cret"));
+    let token = remote.next_token(&[1, 2, 3]).await.unwrap();
+    let (path, headers, sent) = fake.seen.lock().unwrap()[0].clone();
+    assert_eq!(
+        token,
+        RemoteToken {
+            token: 7,
+            top: vec![
+                Candidate { id: 7, probability: (-0.5f64).exp() as f32 },
+                Candidate { id: 9, probability: (-1.5f64).exp() as f32 }
+            ],
+            bytes_sent: sent.len() as u64,
+            bytes_received: body.len() as u64,
+            tokens_sent: 3,
+            tokens_cached: 2,
+        }
+    );
+    assert_eq!(path, "/v1/completions");
+    assert_eq!(headers["authorization"], "Bearer s3cret");
+    assert_eq!(headers["content-type"], "application/json");
+    let question: Value = serde_json::from_slice(&sent).unwrap();
+    assert_eq!(
+        question,
+        json!({"model": "big", "prompt": [1, 2, 3], "max_tokens": 1, "temperature": 0, "logprobs": 5,
+               "return_token_ids": true, "return_tokens_as_token_ids": true})
+    );
+}
+
+#[tokio::test]
+async fn a_bare_answer_is_enough() {
+    let token = ask_body(r#"{"choices":[{"token_ids":[0],"logprobs":null}],"usage":null}"#).await.unwrap();
+    assert_eq!((token.token, token.top.len(), token.tokens_sent, token.tokens_cached), (0, 0, 3, 0));
+}
+
+#[tokio::test]
+async fn answers_that_are_no_token_are_bad_answers() {
+    let without = |place: &str, value: Value| {
+        let mut body = good();
+        *body.pointer_mut(place).unwrap() = value;
+        body.to_string()
+    };
+    for (body, said) in [
+        (String::new(), "empty"),
+        ("<!doctype html><p>hello".into(), "web page"),
+        (good().to_string()[..40].into(), "EOF"),
+        ("[]".into(), "begins with []"),
+        ("{}".into(), "choices"),
+        ("\u{FFFD}\0".into(), "expected value"),
+        (without("/choices", json!([])), "0 choices"),
+        (without("/choices", json!([{"token_ids": [1]}, {"token_ids": [2]}])), "2 choices"),
+        (without("/choices/0/token_ids", Value::Null), "return_token_ids"),
+        (without("/choices/0/token_ids", json!([])), "0 tokens"),
+        (without("/choices/0/token_ids", json!([1, 2])), "2 tokens"),
+        (without("/choices/0/token_ids", json!(["7"])), "invalid type"),
+        (without("/choices/0/token_ids", json!([-1])), "invalid value"),
+        (without("/choices/0/token_ids", json!([4_294_967_296u64])), "invalid value"),
+        (without("/choices/0/token_ids", json!([1.5])), "invalid type"),
+        (without("/choices/0/logprobs", json!({"top_logprobs": "high"})), "invalid type"),
+        (without("/usage", json!({"prompt_tokens": "many"})), "invalid type"),
+    ] {
+        let detail = bad(ask_body(body.clone()).await);
+        assert!(detail.contains(said), "{body}: {detail}");
+    }
+    assert!(bad(ask_body(vec![b' '; (1 << 20) + 1]).await).contains("longer than 1048576 bytes"));
+}
+
+#[tokio::test]
+async fn error_statuses_keep_the_servers_words() {
+    for status in [400, 401, 404, 500, 502] {
+        let body = br#"{"error":{"message":"no model big"}}"#.to_vec();
+        let fake = Fake { status: StatusCode::from_u16(status).unwrap(), body, ..Fake::default() };
+        assert_eq!(ask(fake).await, Err(RemoteError::Refused { status, message: "no model big".into() }));
+    }
+    let fake = Fake { status: StatusCode::BAD_GATEWAY, body: b"<html>gateway".to_vec(), ..Fake::default() };
+    assert!(ask(fake).await.unwrap_err().to_string().contains("web page"));
+}
+
+#[tokio::test]
+async fn a_busy_server_says_how_long_to_wait() {
+    for (status, retry, seconds) in [
+        (StatusCode::TOO_MANY_REQUESTS, Some("7"), 7),
+        (StatusCode::SERVICE_UNAVAILABLE, None, 1),
+        (StatusCode::TOO_MANY_REQUESTS, Some("Wed, 21 Oct 2065 07:28:00 GMT"), 1),
+    ] {
+        let mut headers = HeaderMap::new();
+        retry.map(|value| headers.insert("retry-after", value.parse().unwrap()));
+        assert_eq!(ask(Fake { status, headers, ..Fake::default() }).await, Err(RemoteError::Busy(seconds)));
+    }
+}
+
+#[tokio::test]
+async fn nobody_there_is_unreachable() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let error = remote(&base).next_token(&[1]).await.unwrap_err();
+    assert!(matches!(error, RemoteError::Unreachable(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_broken_connection_is_unreachable() {
+    let chopped = b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{\"choices\":";
+    match remote(&start_raw(chopped, false)).next_token(&[1]).await {
+        Err(RemoteError::Unreachable(detail)) => assert!(detail.contains("after 11 bytes"), "{detail}"),
+        other => panic!("{other:?}"),
+    }
+    for start in [&b""[..], b"HTTP/1.1 2", b"SSH-2.0-nonsense\r\n"] {
+        let error = remote(&start_raw(start, false)).next_token(&[1]).await.unwrap_err();
+        assert!(matches!(error, RemoteError::Unreachable(_)), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn silence_is_a_timeout_before_and_within_the_body() {
+    for start in [&b""[..], b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{"] {
+        let base = start_raw(start, true);
+        let mut remote = Remote::new(&base, None, Duration::from_millis(150)).unwrap();
+        assert_eq!(remote.next_token(&[1]).await, Err(RemoteError::Timeout(150)));
+    }
+}
+
+#[tokio::test]
+async fn the_client_goes_on_after_a_failure() {
+    let fake = Fake { body: good().to_string().into_bytes(), failures: 1, ..Fake::default() };
+    let mut remote = remote(&start(&fake).await);
+    let refused = RemoteError::Refused { status: 500, message: "it gave no reason".into() };
+    assert_eq!(remote.next_token(&[1]).await, Err(refused));
+    assert_eq!(remote.next_token(&[1]).await.unwrap().token, 7);
+}
+
+#[tokio::test]
+async fn probing_finds_the_model() {
+    let list = json!({"object": "list", "data": [
+        {"id": "first", "tokenizer_sha256": "ab", "context": 512}, {"id": "big", "owned_by": "someone"}]});
+    let base = start(&Fake { body: list.to_string().into_bytes(), ..Fake::default() }).await;
+    let mut any = Remote::new(&base, None, LONG).unwrap();
+    let first = ServerModel { name: "first".into(), tokenizer_sha256: Some("ab".into()), context: Some(512) };
+    assert_eq!(any.probe().await, Ok(first));
+    assert_eq!(any.model(), Some("first"));
+    assert_eq!(remote(&base).probe().await.unwrap().tokenizer_sha256, None);
+    let mut other = Remote::new(&base, Some("huge".into()), LONG).unwrap();
+    match other.probe().await {
+        Err(RemoteError::BadAnswer(detail)) => assert!(detail.contains("first, big"), "{detail}"),
+        other => panic!("{other:?}"),
+    }
+    let none = start(&Fake { body: br#"{"data":[]}"#.to_vec(), ..Fake::default() }).await;
+    assert!(matches!(Remote::new(&none, None, LONG).unwrap().probe().await, Err(RemoteError::BadAnswer(_))));
+}
+
+#[tokio::test]
+async fn unusable_addresses_are_refused_at_once() {
+    for (address, said) in [
+        ("", "not an address"),
+        ("localhost", "not an address"),
+        ("/v1", "not an address"),
+        ("localhost:8080", "is not http"),
+        ("https://llm.example", "http only"),
+        ("http://me:word@llm.example", "API key"),
+    ] {
+        match Remote::new(address, None, LONG) {
+            Err(RemoteError::Unreachable(detail)) => assert!(detail.contains(said), "{address}: {detail}"),
+            other => panic!("{address}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_a_server_nothing_is_asked() {
+    assert_eq!(OptionalRemote::default().next_token(&[1]).await, Err(RemoteError::NotConfigured));
+}

@@ -1,0 +1,18 @@
+//! The browser test: a real browser on the built page and the built server.
+
+use crate::{browser, command, failure::Failure, place::Place, step::Steps};
+
+/// Runs it; [`crate::native::build`] and [`crate::web::build`] come before.
+pub fn run(place: &Place, steps: &mut Steps) -> Result<(), Failure> {
+    let browser = steps.run("browser", "Chrome or Chromium and its driver", || browser::ready(place))?;
+    let shots = place.target.join("screenshots");
+    steps.run("browser test", &format!("the page in a real browser; screenshots in {}", shots.display()), || {
+        let mut test = place.cargo();
+        // The test crate depends on nothing heavy, so choosing it leaves the native build as it is.
+        test.args(["test", "--package", "citer-tests", "--test", "browser"]);
+        test.args(["--", "--ignored", "--nocapture", "--test-threads", "1"]);
+        test.env("CITER_BIN", place.citer()).env("CITER_DIST", place.dist()).env("CITER_MODELS", place.models());
+        test.env("CHROME", &browser.chrome).env("CHROMEDRIVER", &browser.driver).env("CITER_SHOTS", &shots);
+        command::run(&mut test, "Read the assertion above; the screenshots show the page as the test saw it.")
+    })
+}

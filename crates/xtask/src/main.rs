@@ -1,0 +1,64 @@
+//! `cargo xtask`: every development task, the same on a laptop and in continuous integration.
+
+mod browser;
+mod command;
+mod demo;
+mod e2e;
+mod failure;
+mod lint;
+mod native;
+mod openai;
+mod optimise;
+mod place;
+mod request;
+mod sizes;
+mod step;
+mod system;
+mod test;
+mod tools;
+mod version;
+mod web;
+
+use crate::{
+    failure::Failure,
+    place::Place,
+    request::{HELP, Request},
+    step::Steps,
+};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("\nxtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<(), Failure> {
+    let request = Request::read(arguments)?;
+    let place = Place::find()?;
+    let mut steps = Steps::default();
+    match request {
+        Request::Help => {
+            println!("{HELP}");
+            Ok(())
+        }
+        Request::Demo { open } => demo::run(&place, &mut steps, open),
+        Request::Test { skip } => {
+            let result = test::run(&place, &mut steps, &skip);
+            steps.summary();
+            result
+        }
+        Request::Lint { all } => lint::run(&place, &mut steps, all),
+        Request::BuildWeb => web::build(&place, &mut steps),
+        Request::E2e => {
+            native::build(&place, &mut steps)?;
+            web::build(&place, &mut steps)?;
+            e2e::run(&place, &mut steps)
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Test: everything that must pass, from the cheapest to the dearest.
+
+use crate::{e2e, failure::Failure, lint, native, openai, place::Place, step::Steps, system, web};
+
+/// The steps' names, for `--skip`.
+pub const STEPS: [&str; 5] = ["lint", "native", "web", "openai", "e2e"];
+
+/// Runs all steps but those in `skip`.
+pub fn run(place: &Place, steps: &mut Steps, skip: &[String]) -> Result<(), Failure> {
+    for name in STEPS {
+        if skip.iter().any(|skipped| skipped == name) {
+            steps.skip(name);
+            continue;
+        }
+        match name {
+            "lint" => lint::run(place, steps, false)?,
+            "native" => {
+                steps.run("graphics", "a driver for the native GPU tests", || system::graphics(place))?;
+                native::test(place, steps)?;
+            }
+            "web" => web::build(place, steps)?,
+            "openai" => {
+                native::build(place, steps)?;
+                openai::run(place, steps)?;
+            }
+            _ => {
+                native::build(place, steps)?;
+                e2e::run(place, steps)?;
+            }
+        }
+    }
+    Ok(())
+}

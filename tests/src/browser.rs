@@ -1,0 +1,51 @@
+//! A headless Chrome with WebGPU on the software adapter, driven by chromedriver.
+
+use crate::{folder::TemporaryFolder, process::Process, product};
+use std::process::Command;
+use thirtyfour::{ChromiumLikeCapabilities, DesiredCapabilities, WebDriver};
+
+/// The same adapter everywhere, and no traffic of the browser's own.
+const FLAGS: [&str; 10] = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--enable-unsafe-webgpu",
+    "--use-webgpu-adapter=swiftshader",
+    "--window-size=1280,900",
+];
+
+/// A browser with a fresh profile.
+pub struct Browser {
+    /// The session.
+    pub driver: WebDriver,
+    process: Process,
+    _profile: TemporaryFolder,
+}
+
+impl Browser {
+    /// Starts the driver and the browser named by `CHROMEDRIVER` and `CHROME`.
+    pub async fn start() -> Self {
+        let profile = TemporaryFolder::new();
+        let mut command = Command::new(product::told("CHROMEDRIVER"));
+        let (process, port) = Process::start(command.arg("--port=0"), "started successfully on port ");
+        let mut wanted = DesiredCapabilities::chrome();
+        wanted.set_binary(&product::told("CHROME").to_string_lossy()).unwrap();
+        let folder = format!("--user-data-dir={}", profile.path().display());
+        for flag in FLAGS.into_iter().chain([folder.as_str()]) {
+            wanted.add_arg(flag).unwrap();
+        }
+        let url = format!("http://127.0.0.1:{}", port.trim_end_matches('.'));
+        let driver = WebDriver::new(url, wanted).await.expect("Chrome starts: see chromedriver's message");
+        Self { driver, process, _profile: profile }
+    }
+
+    /// Closes the browser.
+    pub async fn close(mut self) {
+        let _ = self.driver.quit().await;
+        self.process.kill();
+    }
+}

@@ -1,0 +1,160 @@
+//! The chat page as a test sees it: through its data attributes, once per look.
+
+use crate::product;
+use citer_core::{Source, TokenId};
+use serde_json::{Value, json};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+use thirtyfour::{By, WebDriver};
+
+/// Longest wait for anything; a software adapter takes minutes to compile its first kernels.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+const LOOK: &str = r#"
+const root = document.querySelector('[data-engine]');
+const answers = [...document.querySelectorAll('article[data-answer]')];
+const last = answers.at(-1);
+const error = document.querySelector('#engine-error');
+return {
+  engine: root?.dataset.engine ?? '', server: root?.dataset.server ?? '', adapter: root?.dataset.adapter ?? '',
+  error: error?.textContent ?? '', answers: answers.length, state: last?.dataset.state ?? '',
+  ids: [...(last?.querySelectorAll('[data-token]') ?? [])].map(span => Number(span.dataset.token)),
+  sources: [...(last?.querySelectorAll('[data-token]') ?? [])].map(span => span.dataset.source),
+  notices: [...document.querySelectorAll('[data-notice]')].filter(e => e.checkVisibility()).map(e => e.textContent),
+  question: document.querySelector('#question')?.value ?? '',
+  overflow: document.documentElement.scrollWidth - window.innerWidth,
+};"#;
+
+/// What one look at the page shows; ids and sources are those of the last answer.
+#[derive(Clone, Debug, Default)]
+pub struct Look {
+    /// `loading`, `ready` or `failed`.
+    pub engine: String,
+    /// `available`, `unavailable` or `unknown`.
+    pub server: String,
+    /// The graphics adapter and its backend.
+    pub adapter: String,
+    /// What the page says when the engine failed.
+    pub error: String,
+    /// Number of answers.
+    pub answers: u64,
+    /// `streaming`, `finished` or `failed`.
+    pub state: String,
+    /// The tokens' ids.
+    pub ids: Vec<TokenId>,
+    /// The tokens' marks: `local`, `remote`, `agreed`, `forced`.
+    pub sources: Vec<String>,
+    /// The visible notices.
+    pub notices: Vec<String>,
+    /// What is typed.
+    pub question: String,
+    /// Pixels that the page is wider than its window.
+    pub overflow: i64,
+}
+
+/// The page in a browser.
+pub struct Page<'a>(pub &'a WebDriver);
+
+impl Page<'_> {
+    /// Looks once.
+    pub async fn look(&self) -> Look {
+        let value = self.script(LOOK, vec![]).await;
+        let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
+        let list = |name: &str| serde_json::from_value(value[name].clone()).unwrap();
+        Look {
+            engine: text("engine"),
+            server: text("server"),
+            adapter: text("adapter"),
+            error: text("error"),
+            answers: value["answers"].as_u64().unwrap_or_default(),
+            state: text("state"),
+            ids: serde_json::from_value(value["ids"].clone()).expect("data-token holds the token's id"),
+            sources: list("sources"),
+            notices: list("notices"),
+            question: text("question"),
+            overflow: value["overflow"].as_i64().unwrap_or_default(),
+        }
+    }
+
+    /// Looks until the page is as wanted.
+    pub async fn until(&self, what: &str, wanted: impl Fn(&Look) -> bool) -> Look {
+        let begun = Instant::now();
+        loop {
+            let look = self.look().await;
+            if wanted(&look) {
+                return look;
+            }
+            if begun.elapsed() > PATIENCE {
+                self.shot("timeout").await;
+                panic!("{what}: not so after {} s: {look:?}", PATIENCE.as_secs());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Chooses who may make tokens: `local-only`, `router` or `remote-only`.
+    pub async fn mode(&self, mode: &str) {
+        let script = "document.querySelector(`input[name=mode][value=${arguments[0]}]`).click()";
+        self.script(script, vec![json!(mode)]).await;
+    }
+
+    /// Moves the threshold slider.
+    pub async fn threshold(&self, threshold: f32) {
+        let script = "const slider = document.querySelector('#threshold'); slider.value = arguments[0];
+            for (const name of ['input', 'change']) slider.dispatchEvent(new Event(name, { bubbles: true }));
+            return slider.value;";
+        let set = self.script(script, vec![json!(threshold.to_string())]).await;
+        let set: Option<f32> = set.as_str().and_then(|text| text.parse().ok());
+        assert_eq!(set, Some(threshold), "the slider can be set to hundredths");
+    }
+
+    /// Types a question without sending it.
+    pub async fn write(&self, question: &str) {
+        self.0.find(By::Id("question")).await.unwrap().send_keys(question).await.unwrap();
+    }
+
+    /// Types and sends a question; returns once its answer has begun.
+    pub async fn ask(&self, question: &str) {
+        let before = self.look().await.answers;
+        self.write(question).await;
+        self.0.find(By::Id("send")).await.unwrap().click().await.unwrap();
+        self.until("a new answer begins", |look| look.answers > before && !look.state.is_empty()).await;
+    }
+
+    /// Starts a new conversation.
+    pub async fn new_chat(&self) {
+        self.0.find(By::Id("new-chat")).await.unwrap().click().await.unwrap();
+        self.until("the conversation is empty", |look| look.answers == 0).await;
+    }
+
+    /// Emulates a window size and a colour scheme, `light` or `dark`.
+    pub async fn appearance(&self, width: u32, height: u32, scheme: &str) {
+        let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
+        self.0.cdp().send_raw("Emulation.setDeviceMetricsOverride", metrics).await.unwrap();
+        let media = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+        self.0.cdp().send_raw("Emulation.setEmulatedMedia", media).await.unwrap();
+    }
+
+    /// Saves a screenshot.
+    pub async fn shot(&self, name: &str) {
+        let folder = product::shots();
+        fs::create_dir_all(&folder).unwrap();
+        self.0.screenshot(&folder.join(format!("{name}.png"))).await.unwrap();
+    }
+
+    async fn script(&self, script: &str, arguments: Vec<Value>) -> Value {
+        self.0.execute(script, arguments).await.unwrap().json().clone()
+    }
+}
+
+/// The mark that the page puts on a token of this source.
+pub fn mark(source: Source) -> &'static str {
+    match source {
+        Source::Local => "local",
+        Source::Remote => "remote",
+        Source::Agreed => "agreed",
+        Source::Forced(_) => "forced",
+    }
+}
