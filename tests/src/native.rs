@@ -1,7 +1,7 @@
 //! The native routed run: the same pair, question and threshold by `citer ask`.
 
 use crate::product;
-use citer_core::{Source, Trace};
+use citer_core::{Finish, Source, Trace};
 use citer_tasks::{Split, suite};
 use std::process::Command;
 
@@ -39,10 +39,15 @@ pub fn routed(url: &str) -> Routed {
     panic!("no held-out question has both local and remote tokens: check the shipped router")
 }
 
-/// Long enough to be stopped half way, both kinds of tokens, and no score so near the threshold that another
+/// Ended by itself, long enough to be stopped half way, both kinds of tokens, and no score so near the threshold that another
 /// adapter's rounding could decide differently.
 fn suits(trace: &Trace) -> bool {
     let count = |wanted: fn(Source) -> bool| trace.events.iter().filter(|event| wanted(event.source)).count();
     let clear = trace.events.iter().all(|event| (event.score - event.threshold).abs() > 0.01);
-    clear && trace.events.len() >= 10 && count(|source| source == Source::Local) >= 2 && count(Source::is_remote) >= 2
+    let whole = trace.finish == Finish::End;
+    whole
+        && clear
+        && trace.events.len() >= 10
+        && count(|source| source == Source::Local) >= 2
+        && count(Source::is_remote) >= 2
 }

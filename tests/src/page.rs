@@ -58,6 +58,12 @@ pub struct Look {
 pub struct Page<'a>(pub &'a WebDriver);
 
 impl Page<'_> {
+    /// Opens an address and waits until the page has drawn itself.
+    pub async fn open(&self, url: &str) {
+        self.0.goto(url).await.unwrap();
+        self.until("the page is drawn", |look| !look.engine.is_empty()).await;
+    }
+
     /// Looks once.
     pub async fn look(&self) -> Look {
         let value = self.script(LOOK, vec![]).await;
@@ -107,7 +113,7 @@ impl Page<'_> {
             return slider.value;";
         let set = self.script(script, vec![json!(threshold.to_string())]).await;
         let set: Option<f32> = set.as_str().and_then(|text| text.parse().ok());
-        assert_eq!(set, Some(threshold), "the slider can be set to hundredths");
+        assert_eq!(set, Some(threshold), "the slider takes the threshold");
     }
 
     /// Types a question without sending it.

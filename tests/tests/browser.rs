@@ -14,16 +14,16 @@ use citer_tests::{
 };
 use std::fs;
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the built product and Chrome: `cargo xtask e2e`"]
 async fn a_routed_chat_streams_labels_and_survives_its_server() {
     let mut server = Server::start(Some(&product::dist()));
     let routed = native::routed(server.url());
     let browser = Browser::start().await;
     let page = Page(&browser.driver);
-    browser.driver.goto(server.url()).await.unwrap();
+    page.open(server.url()).await;
 
-    let ready = page.until("the engine is ready", |look| look.engine != "loading" && !look.engine.is_empty()).await;
+    let ready = page.until("the engine is ready", |look| look.engine != "loading").await;
     assert_eq!(ready.engine, "ready", "{}", ready.error);
     assert!(ready.adapter.to_lowercase().contains("webgpu"), "the adapter is {}", ready.adapter);
     page.until("the server is found", |look| look.server == "available").await;
@@ -99,7 +99,7 @@ async fn appearances(page: &Page<'_>) {
     page.appearance(1280, 900, "light").await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the built product and Chrome: `cargo xtask e2e`"]
 async fn damaged_weights_are_named_and_the_question_stays() {
     let copy = TemporaryFolder::copy_of(&product::dist());
@@ -109,10 +109,10 @@ async fn damaged_weights_are_named_and_the_question_stays() {
     let server = Server::start(Some(copy.path()));
     let browser = Browser::start().await;
     let page = Page(&browser.driver);
-    browser.driver.goto(server.url()).await.unwrap();
+    page.open(server.url()).await;
 
     page.write("What is left of me?").await;
-    let failed = page.until("loading ends", |look| look.engine != "loading" && !look.engine.is_empty()).await;
+    let failed = page.until("loading ends", |look| look.engine != "loading").await;
     page.shot("damaged-weights").await;
     assert_eq!(failed.engine, "failed");
     assert!(failed.error.to_lowercase().contains("download"), "it says what to do: {}", failed.error);

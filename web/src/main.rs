@@ -1,2 +1,29 @@
-//! Placeholder.
-fn main() {}
+//! The chat page: view code only. The models run in the engine worker, a program of its own.
+
+mod address;
+mod amount;
+mod app;
+mod chat;
+mod composer;
+mod controls;
+mod conversation;
+mod engine;
+mod engine_error;
+mod header;
+mod message;
+mod meter;
+mod samples;
+mod storage;
+mod strings;
+mod theme;
+mod token;
+mod token_card;
+
+fn main() {
+    console_error_panic_hook::set_once();
+    theme::apply(theme::saved());
+    if let Some(splash) = leptos::prelude::document().get_element_by_id("splash") {
+        splash.remove();
+    }
+    leptos::mount::mount_to_body(app::App);
+}

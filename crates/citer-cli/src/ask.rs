@@ -50,9 +50,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         let mut decoder = RoutedDecoder::new();
         let made = decoder.answer(&mut engine, &mut remote, &prompt, &settings, &stop, |event| {
             if !args.json {
-                print!("{}", piece(event, colour));
-                // A terminal that is gone shows nothing; the answer goes on.
-                let _ = std::io::stdout().flush();
+                show(&piece(event, colour));
                 if let Some(notice) = notices.due(event) {
                     eprintln!("\n[{notice}]");
                 }
@@ -64,11 +62,17 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let tail = answer.tail.clone();
     let trace = Trace::new(&prompt, &settings, answer);
     if args.json {
-        println!("{}", trace.to_json()?);
+        show(&(trace.to_json()? + "\n"));
     } else {
-        println!("{tail}\n\n{split}");
+        show(&format!("{tail}\n\n{split}\n"));
     }
     Ok(())
+}
+
+/// Prints at once. A reader that is gone sees nothing; the answer goes on.
+fn show(text: &str) {
+    let mut out = std::io::stdout();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 /// A token's text, coloured by its source on a terminal.

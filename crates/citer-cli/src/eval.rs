@@ -1,10 +1,11 @@
 //! `citer eval`: accuracy of SLM, routed pair and LLM on held-out questions, with 95 % intervals.
 
 use crate::Failure;
-use citer_lm::device;
+use citer_lm::{LlmFiles, RouterCard, device, pair};
 use citer_tasks::{Split, suite};
-use citer_train::evaluate::{Pair, Report, Score};
-use std::path::PathBuf;
+use citer_train::{card, recipes};
+use citer_train::evaluate::{Pair, Report, Score, alone};
+use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -20,15 +21,29 @@ pub struct Args {
     /// Threshold instead of the router card's.
     #[arg(long)]
     threshold: Option<f32>,
+    /// Measure one model alone: slm or llm.
+    #[arg(long)]
+    only: Option<String>,
+    /// Also write the cards in the pair's folder from what is measured.
+    #[arg(long)]
+    cards: bool,
     /// Print JSON instead of a table.
     #[arg(long)]
     json: bool,
 }
 
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let (mut pair, threshold) = Pair::load(&args.models, &device::cpu())?;
     let questions = suite(Split::Test, args.seed, args.per_family);
+    if let Some(name) = &args.only {
+        let score = alone(&LlmFiles::read(&args.models, name)?, &questions, &device::cpu())?;
+        println!("{}", serde_json::to_string_pretty(&score)?);
+        return Ok(());
+    }
+    let (mut pair, threshold) = Pair::load(&args.models, &device::cpu())?;
     let report = pair.report(&questions, args.threshold.unwrap_or(threshold), &mut |stage| eprintln!("{stage} ..."))?;
+    if args.cards {
+        write_cards(&args.models, &report)?;
+    }
     if args.json {
         let environment = serde_json::json!({
             "version": env!("CARGO_PKG_VERSION"),
@@ -41,6 +56,16 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     } else {
         print!("{}", table(&report));
     }
+    Ok(())
+}
+
+fn write_cards(models: &Path, report: &Report) -> Result<(), Failure> {
+    for (name, score) in [(pair::SLM, &report.slm), (pair::LLM, &report.llm)] {
+        let text = card::model_card(name, &recipes::recipe(name)?, score, report);
+        std::fs::write(models.join(name).join("README.md"), text)?;
+    }
+    let router: RouterCard = serde_json::from_slice(&std::fs::read(models.join(pair::ROUTER_CARD))?)?;
+    std::fs::write(models.join(pair::ROUTER).with_file_name("README.md"), card::router_card(&router, report))?;
     Ok(())
 }
 

@@ -15,14 +15,10 @@ pub struct Args {
     /// Folder of the pair; receives the tokenizer and, at the end, the model.
     #[arg(long, default_value = "web/models")]
     models: PathBuf,
-    /// Optimiser steps instead of the recipe's.
-    #[arg(long)]
-    steps: Option<usize>,
 }
 
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let mut recipe = recipes::recipe(&args.model)?;
-    recipe.steps = args.steps.unwrap_or(recipe.steps);
+    let recipe = recipes::recipe(&args.model)?;
     let path = args.models.join(pair::TOKENIZER);
     if !path.exists() {
         println!("training the tokenizer: {} tokens", recipes::VOCABULARY);
@@ -32,7 +28,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
     let tokenizer = Tokenizer::from_json(&std::fs::read(&path)?)?;
     let folder = args.runs.join(&args.model);
-    println!("{}: {:.2} M parameters, {} steps, in {}", args.model, recipe.config.parameters() as f64 / 1e6, recipe.steps, folder.display());
+    println!("{}: {:.2} M parameters, {} steps, in {}", args.model, recipe.config.parameters() as f64 / 1e6, recipe.schedule.steps(), folder.display());
     let interrupted = Interrupted::listen();
     let outcome = pretrain(&recipe, &tokenizer, &folder, &device::cpu(), &|| interrupted.is_set(), &mut |line| println!("{line}"))?;
     match outcome {

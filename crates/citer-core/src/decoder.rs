@@ -6,6 +6,7 @@ use crate::{
     escalation::{Decision, decide, milliseconds_since},
     event::{Candidate, TokenEvent, TokenId},
     local::{LocalModel, LocalStep},
+    prefix::PrefixCache,
     remote::RemoteModel,
     settings::Settings,
     stop::StopFlag,
@@ -18,7 +19,7 @@ use web_time::Instant;
 #[derive(Debug, Default)]
 pub struct RoutedDecoder {
     /// The ids in the local model's KV cache.
-    cached: Vec<TokenId>,
+    cached: PrefixCache,
 }
 
 impl RoutedDecoder {
@@ -61,7 +62,7 @@ impl RoutedDecoder {
             if events.len() >= settings.max_tokens {
                 break Finish::Length;
             }
-            if self.cached.len() + next.len() > local.capacity() {
+            if self.cached.ids().len() + next.len() > local.capacity() {
                 break Finish::Context;
             }
             if stop.is_stopped() {
@@ -76,12 +77,13 @@ impl RoutedDecoder {
                 }
             };
             let compute_ms = milliseconds_since(begun);
-            self.cached.append(&mut next);
+            self.cached.extend(&next);
+            next.clear();
             if stop.is_stopped() {
                 break Finish::Stopped;
             }
             // The cache now holds exactly the prompt and the answer so far.
-            let decision = decide(remote, &self.cached, &step, settings, &spent, vocab).await;
+            let decision = decide(remote, self.cached.ids(), &step, settings, &spent, vocab).await;
             let (id, is_end) = (decision.id, local.is_end(decision.id));
             let piece = if is_end { String::new() } else { text.push(&local.token_bytes(id)) };
             let event = event(events.len(), piece, step, decision, settings.threshold, compute_ms, vocab);
@@ -100,10 +102,10 @@ impl RoutedDecoder {
     /// and returns that length.
     fn reuse<L: LocalModel>(&mut self, local: &mut L, prompt: &[TokenId]) -> usize {
         // Another length means that someone else used or reset the model, or an answer was dropped half way.
-        let known = local.position() == self.cached.len();
-        let shared = self.cached.iter().zip(prompt).take_while(|(a, b)| a == b).count();
-        let kept = if known { shared.min(prompt.len().saturating_sub(1)) } else { 0 };
-        self.cached.truncate(kept);
+        if local.position() != self.cached.ids().len() {
+            self.cached.clear();
+        }
+        let kept = self.cached.reuse(prompt);
         if local.position() > kept {
             local.truncate(kept);
         }

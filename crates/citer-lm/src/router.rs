@@ -11,7 +11,9 @@ use crate::{
 use burn::module::{Module, Param};
 use burn::tensor::activation::relu;
 use burn::tensor::module::linear;
-use burn::tensor::{Device, Distribution, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use std::collections::HashMap;
 
 /// The router's weights; `width` is the SLM's hidden size.
@@ -28,15 +30,17 @@ pub struct Router {
 }
 
 impl Router {
-    /// Random weights.
+    /// Random weights, uniform with variance 1 / inputs.
     pub fn random(width: usize, seed: u64, device: &Device) -> Self {
-        device.seed(seed);
-        let normal = |shape: [usize; 2]| {
-            let deviation = (1.0 / shape[0] as f64).sqrt();
-            Param::from_tensor(Tensor::random(shape, Distribution::Normal(0.0, deviation), device))
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut uniform = |shape: [usize; 2]| {
+            let bound = (3.0 / shape[0] as f32).sqrt();
+            let values: Vec<f32> = (0..shape[0] * shape[1]).map(|_| rng.random_range(-bound..bound)).collect();
+            Param::from_data(TensorData::new(values, shape), device)
         };
+        let (hidden, out) = (uniform([width, 2 * width]), uniform([2 * width, 1]));
         let zeros = |size: usize| Param::from_tensor(Tensor::zeros([size], device));
-        Self { hidden: normal([width, 2 * width]), hidden_bias: zeros(2 * width), out: normal([2 * width, 1]), out_bias: zeros(1) }
+        Self { hidden, hidden_bias: zeros(2 * width), out, out_bias: zeros(1) }
     }
 
     /// Logits `[rows, 1]` of final hidden states `[rows, width]`; their sigmoid is the score.

@@ -4,19 +4,19 @@ use crate::{
     engine::{Engine, Output},
     error::EngineError,
 };
-use citer_core::{LocalModel, TokenId};
+use citer_core::{LocalModel, PrefixCache, TokenId};
 
 /// An engine with the ids in its KV cache.
 pub struct Sequence {
     engine: Engine,
-    cached: Vec<TokenId>,
+    cached: PrefixCache,
 }
 
 impl Sequence {
     /// Takes the engine over; its cache is emptied.
     pub fn new(mut engine: Engine) -> Self {
         engine.truncate(0);
-        Self { engine, cached: Vec::new() }
+        Self { engine, cached: PrefixCache::default() }
     }
 
     /// The engine.
@@ -28,12 +28,10 @@ impl Sequence {
     ///
     /// At least one token is computed, so that there is an output.
     pub async fn after(&mut self, prefix: &[TokenId]) -> Result<(Output, usize), EngineError> {
-        let shared = self.cached.iter().zip(prefix).take_while(|(a, b)| a == b).count();
-        let kept = shared.min(prefix.len().saturating_sub(1));
-        self.cached.truncate(kept);
+        let kept = self.cached.reuse(prefix);
         self.engine.truncate(kept);
         let output = self.engine.forward(&prefix[kept..]).await?;
-        self.cached.extend_from_slice(&prefix[kept..]);
+        self.cached.extend(&prefix[kept..]);
         Ok((output, kept))
     }
 }

@@ -4,10 +4,9 @@ use crate::{
     backend::{Backend, Step},
     error::ApiError,
     options::Options,
-    prefix::PrefixCache,
     stop::StopText,
 };
-use citer_core::{TokenId, Utf8Stream, message::Turn};
+use citer_core::{PrefixCache, TokenId, Utf8Stream, message::Turn};
 use tokio::sync::mpsc::UnboundedSender;
 
 /// What to continue.
@@ -116,7 +115,8 @@ pub(crate) fn generate<B: Backend>(
 ) -> Result<(Finish, String), Broken> {
     let context = backend.info().context;
     let send = |event| events.send(event).map_err(|_| Broken::Cancelled);
-    let cached = cache.reuse(backend, &prompt);
+    let cached = cache.reuse(&prompt);
+    backend.truncate(cached);
     (record.prompt_tokens, record.cached_tokens) = (prompt.len(), cached);
     let mut next = prompt[cached..].to_vec();
     send(Event::Started { prompt, cached })?;
@@ -126,7 +126,8 @@ pub(crate) fn generate<B: Backend>(
             return Err(Broken::Cancelled);
         }
         let step = backend.step(&next, options.sampling, options.logprobs.unwrap_or(0)).map_err(|error| {
-            cache.clear(backend);
+            cache.clear();
+            backend.truncate(0);
             ApiError::internal(error.to_string())
         })?;
         cache.extend(&next);
@@ -143,7 +144,7 @@ pub(crate) fn generate<B: Backend>(
         if is_end {
             break Finish::Stop;
         }
-        if record.token_ids.len() >= options.max_tokens || cache.len() >= context {
+        if record.token_ids.len() >= options.max_tokens || cache.ids().len() >= context {
             break Finish::Length;
         }
         next = vec![id];

@@ -15,7 +15,6 @@ mod generation;
 mod logprobs;
 mod models;
 mod options;
-mod prefix;
 mod request_log;
 mod router;
 pub mod server;

@@ -1,11 +1,11 @@
 //! The worker: a thread that owns the backend and answers one request after another from a bounded queue.
 
+use citer_core::PrefixCache;
 use crate::{
     backend::Backend,
     error::ApiError,
     generation::{Broken, Event, Prompt, Record, generate, prepare},
     options::Options,
-    prefix::PrefixCache,
     request_log::{RequestLog, Row},
 };
 use std::{

@@ -73,10 +73,15 @@ impl Pair {
         report("routed");
         let routed = self.routed(questions, threshold)?;
         report("LLM alone");
-        let mut alone = self.llm.engine(usize::MAX, &self.device)?;
-        let llm = measure(&mut alone, &mut Nobody, Mode::LocalOnly, 0.0, questions)?;
+        let llm = alone(&self.llm, questions, &self.device)?;
         Ok(Report { per_family: questions.len() / Family::ALL.len(), threshold, slm, routed, llm })
     }
+}
+
+/// One model alone, without router.
+pub fn alone(files: &LlmFiles, questions: &[Question], device: &Device) -> Result<Score, TrainError> {
+    let mut engine = files.engine(usize::MAX, device)?;
+    measure(&mut engine, &mut Nobody, Mode::LocalOnly, 0.0, questions)
 }
 
 /// Answers every question and counts.

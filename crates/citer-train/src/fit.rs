@@ -10,7 +10,7 @@ use citer_lm::Router;
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
-const BATCH: usize = 512;
+const BATCH: usize = 128;
 const EPOCHS: usize = 60;
 const PATIENCE: usize = 6;
 const LEARNING_RATE: f64 = 1e-3;
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn it_learns_what_decides_and_reads_raw_states() {
         let device = citer_lm::device::cpu();
-        let labels = labels(1200);
+        let labels = labels(6000);
         let fitted = fit(&labels, 1, &device, &mut |_| {}).unwrap();
         let inputs: Vec<f32> = labels.iter().flat_map(|l| l.hidden.clone()).collect();
         let inputs = Tensor::<2>::from_data(TensorData::new(inputs, [labels.len(), 4]), &device);

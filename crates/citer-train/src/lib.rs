@@ -1,6 +1,7 @@
 //! Training and measuring: the shared vocabulary, pre-training of the pair, CITER labels, the router, evaluation.
 
 pub mod batch;
+pub mod card;
 pub mod error;
 pub mod evaluate;
 pub mod fit;

@@ -1,6 +1,6 @@
 //! Pre-training of one model of the pair: resumable, with progress and a loss curve.
 
-use crate::{batch::Batches, error::TrainError, schedule::learning_rate};
+use crate::{batch::Batches, error::TrainError, schedule::Schedule};
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{AdamWConfig, GradientsParams};
@@ -17,16 +17,20 @@ use std::time::{Duration, Instant};
 pub struct Recipe {
     /// The model.
     pub config: Config,
-    /// Optimiser steps.
-    pub steps: usize,
+    /// Optimiser steps and learning rate.
+    pub schedule: Schedule,
     /// Questions a step.
     pub batch: usize,
-    /// Peak learning rate.
-    pub learning_rate: f64,
-    /// Steps of linear warm-up.
-    pub warmup: usize,
     /// Seed of weights and data.
     pub seed: u64,
+}
+
+impl Recipe {
+    /// Whether a run of `earlier` can go on as this one.
+    fn extends(&self, earlier: &Self) -> bool {
+        let same = Self { schedule: earlier.schedule.clone(), ..self.clone() };
+        same == *earlier && self.schedule.extends(&earlier.schedule)
+    }
 }
 
 /// How a run ended.
@@ -84,6 +88,7 @@ pub fn pretrain(
     report: &mut dyn FnMut(String),
 ) -> Result<Outcome, TrainError> {
     recipe.config.check()?;
+    let steps = recipe.schedule.steps();
     std::fs::create_dir_all(folder).map_err(TrainError::io(folder))?;
     let files = Files { folder: folder.into() };
     let device = device.clone().autodiff();
@@ -94,14 +99,15 @@ pub fn pretrain(
     let mut progress = Progress { recipe: recipe.clone(), step: 0, tokens: 0, seconds: 0.0 };
     if let Ok(json) = std::fs::read(files.path("progress.json")) {
         progress = serde_json::from_slice(&json).map_err(|e| files.checkpoint_error(e))?;
-        if progress.recipe != *recipe {
+        if !recipe.extends(&progress.recipe) {
             return Err(files.checkpoint_error("it belongs to another recipe"));
         }
+        progress.recipe = recipe.clone();
         let name = |part: &str| files.path(&format!("{part}-{}.bpk", progress.step));
         let record = burn::store::ModuleRecord::load(name("model")).map_err(|e| files.checkpoint_error(e))?;
         model = model.try_load_record(record).map_err(|e| files.checkpoint_error(format!("{e:?}")))?;
         optimizer = optimizer.load(name("optimizer")).map_err(|e| files.checkpoint_error(e))?;
-        report(format!("resuming at step {} of {}", progress.step, recipe.steps));
+        report(format!("resuming at step {} of {}", progress.step, steps));
     }
     let mut batches = Batches::new(tokenizer, recipe.seed, recipe.batch)?;
     let rope = Rope::new(&recipe.config, recipe.config.max_position_embeddings, &device);
@@ -110,7 +116,7 @@ pub fn pretrain(
     let start = Instant::now();
     let (mut saved, mut mean, mut counted) = (Instant::now(), 0.0, 0);
     let (before, fresh) = (progress.seconds, progress.tokens);
-    while progress.step < recipe.steps {
+    while progress.step < steps {
         let batch = batches.batch(progress.step, &device)?;
         let hidden = model.hidden(&recipe.config, &rope, batch.inputs, None);
         let [rows, tokens, _] = hidden.dims();
@@ -119,24 +125,24 @@ pub fn pretrain(
         mean += loss.clone().into_data().iter::<f64>().next().unwrap_or(f64::NAN);
         counted += 1;
         let gradients = GradientsParams::from_grads(loss.backward(), &model);
-        let rate = learning_rate(progress.step, recipe.steps, recipe.warmup, recipe.learning_rate);
+        let rate = recipe.schedule.rate(progress.step);
         model = optimizer.step(rate, model, gradients);
         progress.step += 1;
         progress.tokens += batch.tokens;
         progress.seconds = before + start.elapsed().as_secs_f64();
-        let last = progress.step == recipe.steps;
+        let last = progress.step == steps;
         if progress.step.is_multiple_of(REPORT) || last {
             let loss = mean / f64::from(counted);
             (mean, counted) = (0.0, 0);
             let speed = (progress.tokens - fresh) as f64 / start.elapsed().as_secs_f64();
-            let left = progress.seconds / progress.step as f64 * (recipe.steps - progress.step) as f64 / 60.0;
+            let left = progress.seconds / progress.step as f64 * (steps - progress.step) as f64 / 60.0;
             let row = serde_json::json!({"step": progress.step, "tokens": progress.tokens, "loss": loss, "learning_rate": rate, "seconds": progress.seconds});
             let curve = files.path("loss.jsonl");
             let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&curve).map_err(TrainError::io(&curve))?;
             writeln!(file, "{row}").map_err(TrainError::io(&curve))?;
             report(format!(
                 "step {}/{}  loss {loss:.4}  {speed:.0} tokens/s  {:.2} M tokens  {left:.0} min left",
-                progress.step, recipe.steps, progress.tokens as f64 / 1e6
+                progress.step, steps, progress.tokens as f64 / 1e6
             ));
             if !loss.is_finite() {
                 return Err(TrainError::Settings("the loss is not finite: lower the learning rate".into()));

@@ -1,6 +1,6 @@
 //! The shipped pair's recipes: sizes, steps and seeds that `citer pretrain` reproduces.
 
-use crate::{error::TrainError, pretrain::Recipe};
+use crate::{error::TrainError, pretrain::Recipe, schedule::Schedule};
 use citer_lm::Config;
 
 /// Tokens of the shared vocabulary.
@@ -36,18 +36,14 @@ pub fn recipe(name: &str) -> Result<Recipe, TrainError> {
     match name {
         "slm" => Ok(Recipe {
             config: config(128, 2, 4, 2, 352),
-            steps: 1200,
+            schedule: Schedule { cycles: vec![2600], peak: 2e-3, warmup: 60 },
             batch: 24,
-            learning_rate: 2e-3,
-            warmup: 60,
             seed: SEED,
         }),
         "llm" => Ok(Recipe {
             config: config(192, 4, 6, 3, 512),
-            steps: 3000,
+            schedule: Schedule { cycles: vec![3000], peak: 2e-3, warmup: 100 },
             batch: 32,
-            learning_rate: 2e-3,
-            warmup: 100,
             seed: SEED + 1,
         }),
         other => Err(TrainError::Settings(format!("there is no recipe {other}: choose slm or llm"))),

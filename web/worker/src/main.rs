@@ -38,7 +38,7 @@ fn post(message: &FromWorker) {
 
 fn main() {
     run_constructors_once();
-    report_panics();
+    report_failures();
     let state = Shared::default();
     let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
         let text = event.data().as_string().unwrap_or_default();
@@ -104,13 +104,22 @@ async fn probe(state: &Shared, mut server: Server) {
     post(&FromWorker::Server { available, detail });
 }
 
-/// Tells the page about a panic before the worker dies; the page starts a new one.
-fn report_panics() {
-    std::panic::set_hook(Box::new(|info| {
-        web_sys::console::error_1(&info.to_string().into());
-        let error = format!("the engine stopped ({info}): restart it");
-        post(&FromWorker::Failed { answer: None, error });
-    }));
+/// Tells the page about a panic, or a trap in a task, before the worker dies; the page starts a new one.
+fn report_failures() {
+    fn fail(detail: &str) {
+        web_sys::console::error_1(&detail.into());
+        post(&FromWorker::Failed { answer: None, error: format!("the engine stopped ({detail}): restart it") });
+    }
+    std::panic::set_hook(Box::new(|info| fail(&info.to_string())));
+    // A trap inside a task is no `error` event of the worker, only a promise that nobody awaits.
+    let on_rejection = Closure::<dyn FnMut(JsValue)>::new(|event: JsValue| {
+        let reason = js_sys::Reflect::get(&event, &"reason".into()).unwrap_or(event);
+        fail(&format!("{reason:?}"));
+    });
+    let listener = on_rejection.as_ref().unchecked_ref();
+    if scope().add_event_listener_with_callback("unhandledrejection", listener).is_ok() {
+        on_rejection.forget();
+    }
 }
 
 /// cubecl registers itself through static constructors. Unless a program calls them itself, the linker wraps every

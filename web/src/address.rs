@@ -1,0 +1,45 @@
+//! Addresses: where the page's models and its server are.
+
+use leptos::prelude::{document, window};
+use web_sys::{Url, UrlSearchParams};
+
+/// The folder of the shipped models, next to the page.
+pub fn models() -> String {
+    let base = document().base_uri().ok().flatten().unwrap_or_default();
+    Url::new_with_base("models/", &base).map_or_else(|_| "models/".into(), |url| url.href())
+}
+
+/// The LLM server: the page's own origin, or what `?server=` names; `?server=none` means no server.
+pub fn server() -> Option<String> {
+    let search = window().location().search().unwrap_or_default();
+    let named = UrlSearchParams::new_with_str(&search).ok().and_then(|query| query.get("server"));
+    choose(named.as_deref(), &window().location().origin().unwrap_or_default())
+}
+
+/// The server's host when it is not the page's own: the reader should know where text may go.
+pub fn foreign_server() -> Option<String> {
+    let server = Url::new(&server()?).ok()?;
+    (server.origin() != window().location().origin().unwrap_or_default()).then(|| server.host())
+}
+
+fn choose(named: Option<&str>, origin: &str) -> Option<String> {
+    match named.map(str::trim) {
+        None | Some("") => Some(origin.to_owned()),
+        Some("none") => None,
+        Some(url) => Some(url.trim_end_matches('/').to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_query_names_the_server() {
+        let origin = "http://localhost:8080";
+        assert_eq!(choose(None, origin).as_deref(), Some(origin));
+        assert_eq!(choose(Some(" "), origin).as_deref(), Some(origin));
+        assert_eq!(choose(Some("none"), origin), None);
+        assert_eq!(choose(Some("https://llm.example/"), origin).as_deref(), Some("https://llm.example"));
+    }
+}

@@ -1,0 +1,104 @@
+//! The page as a whole: header, conversation, composer and the panel beside them.
+
+use crate::chat::Chat;
+use crate::composer::Composer;
+use crate::controls::Controls;
+use crate::conversation::Conversation;
+use crate::engine_error::EngineError;
+use crate::header::Header;
+use crate::message::Message;
+use crate::meter::Panel;
+use crate::samples::Samples;
+use crate::strings;
+use crate::token_card::{Shown, TokenCard};
+use leptos::prelude::*;
+use leptos::{ev, html};
+
+/// How far from its end, in pixels, the conversation still counts as read to the end.
+const NEAR: i32 = 48;
+
+/// The page.
+#[component]
+pub fn App() -> impl IntoView {
+    let chat = Chat::start();
+    provide_context(chat);
+    let shown = RwSignal::new(None::<Shown>);
+    provide_context(shown);
+    let panel_open = RwSignal::new(false);
+    let adapter = move || chat.engine.with(|e| e.info().map(|info| info.adapter.clone()).unwrap_or_default());
+    let ids = Memo::new(move |_| chat.conversation.with(Conversation::ids));
+    let is_open = Memo::new(move |_| chat.conversation.with(Conversation::is_open));
+
+    // New text keeps the end in view, unless the reader scrolled away from it.
+    let log = NodeRef::<html::Div>::new();
+    let at_end = StoredValue::new(true);
+    let on_scroll = move |_: ev::Event| {
+        shown.set(None);
+        if let Some(log) = log.get_untracked() {
+            at_end.set_value(log.scroll_height() - log.scroll_top() - log.client_height() < NEAR);
+        }
+    };
+    Effect::new(move |before: Option<usize>| {
+        chat.conversation.track();
+        let count = ids.with(Vec::len);
+        if count != before.unwrap_or_default() {
+            at_end.set_value(true);
+        }
+        if count > 0 && at_end.get_value() {
+            request_animation_frame(move || {
+                if let Some(log) = log.get_untracked() {
+                    log.set_scroll_top(log.scroll_height());
+                }
+            });
+        }
+        count
+    });
+
+    view! {
+        <div
+            class="page"
+            data-engine=move || chat.engine.with(|engine| engine.name())
+            data-server=move || chat.server.with(|server| server.name())
+            data-adapter=adapter
+            on:keydown=move |event| {
+                if event.key() != "Escape" {
+                    return;
+                }
+                if shown.with_untracked(Option::is_some) {
+                    shown.set(None);
+                } else if panel_open.get_untracked() {
+                    panel_open.set(false);
+                } else {
+                    chat.stop();
+                }
+            }
+        >
+            <Header panel_open/>
+            <main class="main" on:pointerdown=move |_| panel_open.set(false)>
+                <div class="log" node_ref=log on:scroll=on_scroll>
+                    <Show when=move || ids.with(Vec::is_empty)>
+                        <Samples/>
+                    </Show>
+                    <div
+                        class="messages"
+                        role="log"
+                        aria-label=strings::LOG
+                        aria-live="polite"
+                        aria-busy=move || is_open.get().to_string()
+                    >
+                        <For each=move || ids.get() key=|id| *id let:id>
+                            <Message id/>
+                        </For>
+                    </div>
+                </div>
+                <div class="dock">
+                    <EngineError/>
+                    <Composer/>
+                    <Controls/>
+                </div>
+            </main>
+            <Panel open=panel_open/>
+            <TokenCard/>
+        </div>
+    }
+}

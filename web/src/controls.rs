@@ -1,0 +1,72 @@
+//! The controls: who may make tokens, and the router's threshold.
+
+use crate::chat::{Chat, mode_name};
+use crate::engine::ServerState;
+use crate::strings;
+use citer_core::Mode;
+use leptos::prelude::*;
+
+/// Mode and threshold.
+#[component]
+pub fn Controls() -> impl IntoView {
+    let chat = expect_context::<Chat>();
+    let help = move || {
+        let has_server = !chat.server.with(|server| matches!(server, ServerState::Unavailable(_)));
+        strings::mode_help(chat.mode.get(), has_server)
+    };
+    view! {
+        <div class="controls">
+            <fieldset class="modes">
+                <legend class="hidden">{strings::MODE}</legend>
+                {[Mode::LocalOnly, Mode::Router, Mode::RemoteOnly].map(mode_choice).into_iter().collect_view()}
+            </fieldset>
+            <Threshold/>
+            <p class="quiet mode-help" aria-live="polite">{help}</p>
+        </div>
+    }
+}
+
+fn mode_choice(mode: Mode) -> impl IntoView {
+    let chat = expect_context::<Chat>();
+    view! {
+        <label class="mode">
+            <input
+                type="radio"
+                name="mode"
+                value=mode_name(mode)
+                prop:checked=move || chat.mode.get() == mode
+                on:change=move |_| chat.mode.set(mode)
+            />
+            <span>{strings::mode(mode)}</span>
+        </label>
+    }
+}
+
+#[component]
+fn Threshold() -> impl IntoView {
+    let chat = expect_context::<Chat>();
+    let words = move || format!("{:.2}", chat.threshold());
+    let on_input = move |event| {
+        if let Ok(threshold) = event_target_value(&event).parse() {
+            chat.set_threshold(threshold);
+        }
+    };
+    view! {
+        <div class="threshold" title=strings::THRESHOLD_HELP>
+            <label for="threshold">{strings::THRESHOLD}</label>
+            <input
+                type="range"
+                id="threshold"
+                min="0"
+                max="1"
+                step="0.01"
+                aria-describedby="threshold-help"
+                disabled=move || chat.mode.get() != Mode::Router
+                prop:value=words
+                on:input=on_input
+            />
+            <output for="threshold">{words}</output>
+            <span class="quiet threshold-help" id="threshold-help">{strings::THRESHOLD_HELP}</span>
+        </div>
+    }
+}

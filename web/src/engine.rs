@@ -1,0 +1,128 @@
+//! The engine as the page sees it: its worker, its state, and the state of the server behind it.
+
+use crate::strings;
+use citer_core::message::{EngineInfo, FromWorker, ToWorker};
+use wasm_bindgen::prelude::*;
+use web_sys::{Event, MessageEvent, Worker};
+
+/// The worker's script, as Trunk names it.
+const SCRIPT: &str = "./citer-worker_loader.js";
+
+/// Whether the engine can answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum EngineState {
+    /// On its way.
+    Loading {
+        /// What is being done.
+        stage: String,
+        /// 0 to 1.
+        progress: f32,
+    },
+    /// Can answer.
+    Ready(EngineInfo),
+    /// Cannot answer; says what is wrong and what to do.
+    Failed(String),
+}
+
+impl EngineState {
+    /// The state before the worker's first message.
+    pub fn starting() -> Self {
+        Self::Loading { stage: strings::ENGINE_STARTING.into(), progress: 0.0 }
+    }
+
+    /// For the page's `data-engine`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Loading { .. } => "loading",
+            Self::Ready(_) => "ready",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    /// What runs, once it runs.
+    pub fn info(&self) -> Option<&EngineInfo> {
+        match self {
+            Self::Ready(info) => Some(info),
+            _ => None,
+        }
+    }
+}
+
+/// Whether critical tokens can be asked of the LLM.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum ServerState {
+    /// Not asked yet.
+    #[default]
+    Unknown,
+    /// There; holds the LLM's name.
+    Available(String),
+    /// Not there; says why.
+    Unavailable(String),
+}
+
+impl ServerState {
+    /// For the page's `data-server`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Available(_) => "available",
+            Self::Unavailable(_) => "unavailable",
+        }
+    }
+}
+
+/// A running engine worker. It ends when this is dropped.
+pub struct EngineWorker {
+    worker: Worker,
+    _on_message: Closure<dyn FnMut(MessageEvent)>,
+    _on_error: Closure<dyn FnMut(Event)>,
+}
+
+impl EngineWorker {
+    /// Starts a worker. A crash is heard as [`FromWorker::Failed`] without an answer.
+    pub fn start(hear: impl Fn(FromWorker) + Clone + 'static) -> Result<Self, String> {
+        let worker = Worker::new(SCRIPT).map_err(|error| strings::worker_refused(&text_of(&error)))?;
+        let tell = hear.clone();
+        let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+            let json = event.data().as_string().unwrap_or_default();
+            tell(serde_json::from_str(&json).unwrap_or_else(|error| FromWorker::Failed {
+                answer: None,
+                error: strings::message_unreadable(&error.to_string()),
+            }));
+        });
+        let on_error = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
+            let error = strings::worker_crashed(&text_of(&event));
+            hear(FromWorker::Failed { answer: None, error });
+        });
+        worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+        worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
+        Ok(Self { worker, _on_message: on_message, _on_error: on_error })
+    }
+
+    /// Sends a message.
+    pub fn post(&self, message: &ToWorker) {
+        if let Ok(json) = serde_json::to_string(message) {
+            // Posting a string fails in no browser.
+            let _ = self.worker.post_message(&json.into());
+        }
+    }
+
+    /// Ends the worker now; it hears and says nothing more.
+    pub fn end(&self) {
+        self.worker.set_onmessage(None);
+        self.worker.set_onerror(None);
+        self.worker.terminate();
+    }
+}
+
+impl Drop for EngineWorker {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// The `message` of an error or event; a script that cannot be loaded has none.
+fn text_of(value: &JsValue) -> String {
+    let message = js_sys::Reflect::get(value, &"message".into()).ok().and_then(|text| text.as_string());
+    message.filter(|text| !text.is_empty()).unwrap_or_else(|| strings::NO_SCRIPT.into())
+}

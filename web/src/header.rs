@@ -1,0 +1,106 @@
+//! The header: name, engine, server, panel switch, theme, new chat.
+
+use crate::chat::Chat;
+use crate::engine::{EngineState, ServerState};
+use crate::theme::ThemeButton;
+use crate::{address, amount, strings};
+use leptos::prelude::*;
+
+/// The header.
+#[component]
+pub fn Header(panel_open: RwSignal<bool>) -> impl IntoView {
+    let chat = expect_context::<Chat>();
+    view! {
+        <header class="header">
+            <h1 class="name">{strings::NAME}</h1>
+            <div class="states">
+                <EngineStatus/>
+                <ServerStatus/>
+            </div>
+            <button
+                type="button"
+                class="button icon panel-switch"
+                aria-label=strings::PANEL
+                title=strings::PANEL
+                aria-controls="panel"
+                aria-expanded=move || panel_open.get().to_string()
+                on:click=move |_| panel_open.update(|open| *open = !*open)
+            >
+                <span class="panel-icon" aria-hidden="true"></span>
+            </button>
+            <ThemeButton/>
+            <button type="button" class="button" id="new-chat" on:click=move |_| chat.clear()>
+                {strings::NEW_CHAT}
+            </button>
+        </header>
+    }
+}
+
+#[component]
+fn EngineStatus() -> impl IntoView {
+    let chat = expect_context::<Chat>();
+    let words = move || {
+        chat.engine.with(|engine| match engine {
+            EngineState::Loading { stage, .. } => stage.clone(),
+            EngineState::Ready(_) => strings::ENGINE_READY.to_owned(),
+            EngineState::Failed(_) => strings::ENGINE_FAILED.to_owned(),
+        })
+    };
+    let details = move || {
+        chat.engine.with(|engine| match engine {
+            EngineState::Ready(info) => {
+                let (size, load) = (amount::parameters(info.parameters), amount::time(info.load_ms));
+                format!("{}: {size}, {}, {load}", info.model, info.adapter)
+            }
+            EngineState::Failed(error) => error.clone(),
+            EngineState::Loading { .. } => String::new(),
+        })
+    };
+    let progress = Memo::new(move |_| {
+        chat.engine.with(|engine| match engine {
+            EngineState::Loading { progress, .. } => Some(*progress),
+            _ => None,
+        })
+    });
+    view! {
+        <div class="state" data-state=move || chat.engine.with(|engine| engine.name()) title=details role="status">
+            <span class="dot" aria-hidden="true"></span>
+            <span class="state-words">{words}</span>
+            {move || {
+                progress.get().map(|value| view! { <progress max="1" value=value.to_string() aria-label=words></progress> })
+            }}
+        </div>
+    }
+}
+
+#[component]
+fn ServerStatus() -> impl IntoView {
+    let chat = expect_context::<Chat>();
+    let host = StoredValue::new(address::foreign_server());
+    let words = move || {
+        chat.server.with(|server| match server {
+            ServerState::Unknown => strings::SERVER_UNKNOWN.to_owned(),
+            ServerState::Available(name) => host.with_value(|host| strings::server_available(name, host.as_deref())),
+            ServerState::Unavailable(_) => strings::SERVER_UNAVAILABLE.to_owned(),
+        })
+    };
+    let details = move || {
+        chat.server.with(|server| match server {
+            ServerState::Available(detail) | ServerState::Unavailable(detail) => detail.clone(),
+            ServerState::Unknown => String::new(),
+        })
+    };
+    let can_probe = move || {
+        let is_ready = chat.engine.with(|engine| engine.info().is_some());
+        is_ready && chat.server.with(|server| matches!(server, ServerState::Unavailable(_)))
+    };
+    view! {
+        <div class="state server" data-state=move || chat.server.with(|server| server.name()) title=details role="status">
+            <span class="dot" aria-hidden="true"></span>
+            <span class="state-words">{words}</span>
+        </div>
+        <Show when=can_probe>
+            <button type="button" class="link" id="probe" on:click=move |_| chat.probe()>{strings::PROBE}</button>
+        </Show>
+    }
+}

@@ -1,0 +1,23 @@
+//! What the browser remembers for the page. Where storage is refused, the page works without memory.
+
+use leptos::prelude::window;
+
+/// The unsent question.
+pub const DRAFT: &str = "citer.draft";
+/// Who may make tokens.
+pub const MODE: &str = "citer.mode";
+/// Light or dark.
+pub const THEME: &str = "citer.theme";
+
+/// What was saved under `key`.
+pub fn get(key: &str) -> Option<String> {
+    window().local_storage().ok()??.get_item(key).ok()?
+}
+
+/// Saves `value` under `key`; an empty value forgets it.
+pub fn set(key: &str, value: &str) {
+    if let Ok(Some(storage)) = window().local_storage() {
+        // A full or forbidden storage costs only the memory.
+        let _ = if value.is_empty() { storage.remove_item(key) } else { storage.set_item(key, value) };
+    }
+}

@@ -1,0 +1,130 @@
+//! The token card: who made a token, why, what both models thought, and what it cost. One element for all tokens.
+
+use crate::chat::Chat;
+use crate::conversation::Token;
+use crate::{amount, strings};
+use citer_core::{Candidate, Source, TokenId};
+use leptos::prelude::*;
+use web_sys::Element;
+
+/// The token whose card is shown, and where.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shown {
+    answer: u64,
+    index: usize,
+    /// The card's place, as CSS.
+    place: String,
+}
+
+impl Shown {
+    /// The card of the token that `element` shows, beside it, on the side with more room.
+    pub fn at(answer: u64, element: &Element) -> Option<Self> {
+        let index = element.get_attribute("data-index")?.parse().ok()?;
+        let (all, height) = (element.get_bounding_client_rect(), window().inner_height().ok()?.as_f64()?);
+        // A token that wraps has several boxes; the card belongs to the first.
+        let (left, top, bottom) = (all.left().max(0.0), all.top(), all.bottom());
+        let side = if top > height / 2.0 {
+            format!("bottom:{:.0}px", height - top + 8.0)
+        } else {
+            format!("top:{:.0}px", bottom + 8.0)
+        };
+        Some(Self { answer, index, place: format!("--left:{left:.0}px;{side}") })
+    }
+}
+
+/// The card.
+#[component]
+pub fn TokenCard() -> impl IntoView {
+    let chat = expect_context::<Chat>();
+    let shown = expect_context::<RwSignal<Option<Shown>>>();
+    let place = move || shown.with(|shown| shown.as_ref().map(|shown| shown.place.clone()).unwrap_or_default());
+    let contents = move || {
+        let shown = shown.get()?;
+        let token = chat.conversation.with_untracked(|c| c.get(shown.answer)?.tokens.get(shown.index).cloned())?;
+        let end = chat.engine.with_untracked(|engine| engine.info().map(|info| info.end_token));
+        Some(contents(&token, end))
+    };
+    view! {
+        <div class="card" id="token-card" role="tooltip" style=place hidden=move || shown.with(Option::is_none)>
+            {contents}
+        </div>
+    }
+}
+
+fn contents(token: &Token, end: Option<TokenId>) -> impl IntoView + use<> {
+    let event = &token.event;
+    let reason = match event.source {
+        Source::Forced(reason) => Some(strings::reason(reason)),
+        _ => None,
+    };
+    let critical = event.score < event.threshold;
+    let scale = format!("--score:{};--threshold:{}", event.score, event.threshold);
+    let asked = event.source.was_asked();
+    let rows = [
+        Some((strings::CARD_COMPUTE, amount::time(event.compute_ms))),
+        asked.then(|| (strings::CARD_WAIT, amount::time(event.wait_ms))),
+        asked.then(|| {
+            let (sent, received) = (amount::bytes(event.bytes_sent), amount::bytes(event.bytes_received));
+            (strings::CARD_BYTES, format!("{sent} / {received}"))
+        }),
+        asked.then(|| (strings::CARD_TOKENS, format!("{} / {}", event.tokens_sent, event.tokens_cached))),
+    ];
+    let rows = rows.into_iter().flatten().map(|(name, value)| view! { <dt>{name}</dt><dd>{value}</dd> });
+    view! {
+        <p class="card-source">
+            <code>{visible(&event.text, end == Some(event.id))}</code>
+            <span class="mark" data-source=strings::source(event.source)>{strings::source(event.source)}</span>
+        </p>
+        <p>{strings::source_help(event.source)}" "{reason}</p>
+        <div class="card-score">
+            <span class="card-name">{strings::CARD_SCORE}</span>
+            <span>{strings::score(event.score, event.threshold, critical)}</span>
+            <span class="scale" style=scale aria-hidden="true"></span>
+        </div>
+        {candidates(strings::CARD_SLM, &event.local, &token.local_text, end)}
+        {candidates(strings::CARD_LLM, &event.remote, &token.remote_text, end)}
+        <dl>{rows.collect_view()}</dl>
+    }
+}
+
+fn candidates(
+    title: &'static str,
+    candidates: &[Candidate],
+    texts: &[String],
+    end: Option<TokenId>,
+) -> Option<impl IntoView + use<>> {
+    let rows = candidates.iter().enumerate().map(|(rank, candidate)| {
+        let text = visible(texts.get(rank).map_or("", String::as_str), end == Some(candidate.id));
+        let bar = format!("--part:{}", candidate.probability);
+        view! {
+            <li>
+                <code>{text}</code>
+                <span class="probability" style=bar aria-hidden="true"></span>
+                <span>{format!("{:.1} %", 100.0 * candidate.probability)}</span>
+            </li>
+        }
+    });
+    let rows = rows.collect_view();
+    (!candidates.is_empty()).then(|| view! { <h4 class="card-name">{title}</h4><ol>{rows}</ol> })
+}
+
+/// A token's text with its spaces and line ends made visible.
+fn visible(text: &str, is_end: bool) -> String {
+    match text {
+        _ if is_end => strings::END_OF_ANSWER.into(),
+        "" => strings::NO_TEXT.into(),
+        text => text.replace(' ', "␣").replace('\n', "⏎"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spaces_and_line_ends_can_be_seen() {
+        assert_eq!(visible(" a\n", false), "␣a⏎");
+        assert_eq!(visible("", true), strings::END_OF_ANSWER);
+        assert_eq!(visible("", false), strings::NO_TEXT);
+    }
+}
