@@ -40,7 +40,8 @@ impl Drop for TemporaryFolder {
     }
 }
 
-fn copy(source: &Path, target: &Path) {
+/// Copies everything in `source` over what is in `target`.
+pub fn copy(source: &Path, target: &Path) {
     for entry in fs::read_dir(source).unwrap() {
         let entry = entry.unwrap();
         let to = target.join(entry.file_name());

@@ -22,6 +22,7 @@ return {
   error: error?.textContent ?? '', answers: answers.length, state: last?.dataset.state ?? '',
   ids: [...(last?.querySelectorAll('[data-token]') ?? [])].map(span => Number(span.dataset.token)),
   sources: [...(last?.querySelectorAll('[data-token]') ?? [])].map(span => span.dataset.source),
+  scores: [...(last?.querySelectorAll('[data-token]') ?? [])].map(span => Number(span.dataset.score)),
   notices: [...document.querySelectorAll('[data-notice]')].filter(e => e.checkVisibility()).map(e => e.textContent),
   question: document.querySelector('#question')?.value ?? '',
   overflow: document.documentElement.scrollWidth - window.innerWidth,
@@ -46,6 +47,8 @@ pub struct Look {
     pub ids: Vec<TokenId>,
     /// The tokens' marks: `local`, `remote`, `agreed`, `forced`.
     pub sources: Vec<String>,
+    /// The router's scores.
+    pub scores: Vec<f64>,
     /// The visible notices.
     pub notices: Vec<String>,
     /// What is typed.
@@ -78,6 +81,7 @@ impl Page<'_> {
             state: text("state"),
             ids: serde_json::from_value(value["ids"].clone()).expect("data-token holds the token's id"),
             sources: list("sources"),
+            scores: serde_json::from_value(value["scores"].clone()).expect("data-score holds the score"),
             notices: list("notices"),
             question: text("question"),
             overflow: value["overflow"].as_i64().unwrap_or_default(),

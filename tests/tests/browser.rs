@@ -6,13 +6,13 @@
 use citer_core::TokenId;
 use citer_tests::{
     browser::Browser,
-    folder::TemporaryFolder,
+    folder::{TemporaryFolder, copy},
     native::{self, Routed},
     page::{Look, Page, mark},
     product,
     server::Server,
 };
-use std::fs;
+use std::{fs, path::Path};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the built product and Chrome: `cargo xtask e2e`"]
@@ -118,6 +118,40 @@ async fn damaged_weights_are_named_and_the_question_stays() {
     assert!(failed.error.to_lowercase().contains("download"), "it says what to do: {}", failed.error);
     assert_eq!(failed.question, "What is left of me?");
     browser.close().await;
+}
+
+#[derive(serde::Deserialize)]
+struct Expected {
+    prompt: String,
+    ids: Vec<TokenId>,
+    scores: Vec<f64>,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the built product and Chrome: `cargo xtask e2e`"]
+async fn the_browser_agrees_with_transformers() {
+    for name in ["untied", "tied"] {
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("parity").join(name);
+        let json = fs::read(fixture.join("expected.json")).unwrap();
+        let expected: Expected = serde_json::from_slice(&json).unwrap();
+        let site = TemporaryFolder::copy_of(&product::dist());
+        copy(&fixture, &site.path().join("models"));
+        let server = Server::start(Some(site.path()));
+        let browser = Browser::start().await;
+        let page = Page(&browser.driver);
+        page.open(&format!("{}/?server=none", server.url())).await;
+        let ready = page.until("the engine is ready", |look| look.engine != "loading").await;
+        assert_eq!(ready.engine, "ready", "{}", ready.error);
+        page.mode("local-only").await;
+        page.ask(&expected.prompt).await;
+        let done = finished(&page).await;
+        let steps = expected.ids.len();
+        assert_eq!(done.ids[..steps], expected.ids, "{name}: greedy ids");
+        for (step, (got, wanted)) in done.scores.iter().zip(&expected.scores).enumerate() {
+            assert!((got - wanted).abs() < 1e-3, "{name}: step {step}: score {got} instead of {wanted}");
+        }
+        browser.close().await;
+    }
 }
 
 async fn finished(page: &Page<'_>) -> Look {

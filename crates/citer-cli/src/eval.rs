@@ -3,8 +3,8 @@
 use crate::Failure;
 use citer_lm::{LlmFiles, RouterCard, device, pair};
 use citer_tasks::{Split, suite};
-use citer_train::{card, recipes};
 use citer_train::evaluate::{Pair, Report, Score, alone};
+use citer_train::{card, recipes};
 use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
@@ -71,7 +71,8 @@ fn write_cards(models: &Path, report: &Report) -> Result<(), Failure> {
 
 fn table(report: &Report) -> String {
     let columns: [(&str, &Score); 3] = [("SLM", &report.slm), ("routed", &report.routed), ("LLM", &report.llm)];
-    let mut text = format!("{} questions a family, threshold {:.4}; 95 % intervals\n\n", report.per_family, report.threshold);
+    let mut text =
+        format!("{} questions a family, threshold {:.4}; 95 % intervals\n\n", report.per_family, report.threshold);
     text += &format!("| | {} |\n|---|---|---|---|\n", columns.map(|(name, _)| name).join(" | "));
     let mut row = |name: &str, cell: &dyn Fn(&Score) -> String| {
         let cells: Vec<String> = columns.iter().map(|(_, score)| cell(score)).collect();

@@ -28,9 +28,17 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
     let tokenizer = Tokenizer::from_json(&std::fs::read(&path)?)?;
     let folder = args.runs.join(&args.model);
-    println!("{}: {:.2} M parameters, {} steps, in {}", args.model, recipe.config.parameters() as f64 / 1e6, recipe.schedule.steps(), folder.display());
+    println!(
+        "{}: {:.2} M parameters, {} steps, in {}",
+        args.model,
+        recipe.config.parameters() as f64 / 1e6,
+        recipe.schedule.steps(),
+        folder.display()
+    );
     let interrupted = Interrupted::listen();
-    let outcome = pretrain(&recipe, &tokenizer, &folder, &device::cpu(), &|| interrupted.is_set(), &mut |line| println!("{line}"))?;
+    let outcome = pretrain(&recipe, &tokenizer, &folder, &device::cpu(), &|| interrupted.is_set(), &mut |line| {
+        println!("{line}")
+    })?;
     match outcome {
         Outcome::Stopped(step) => println!("stopped at step {step}; run the same command to go on"),
         Outcome::Finished => {

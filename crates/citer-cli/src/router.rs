@@ -19,7 +19,7 @@ pub struct Args {
     #[arg(long, default_value_t = 20)]
     validation: usize,
     /// Wanted share of remote tokens.
-    #[arg(long, default_value_t = 0.18)]
+    #[arg(long, default_value_t = 0.07)]
     share: f64,
     /// Seed of questions and weights.
     #[arg(long, default_value_t = recipes::SEED)]
@@ -56,7 +56,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         seed: args.seed,
     };
     let LlmFiles { config, weights: slm_weights, tokenizer } = slm;
-    let files = SlmFiles { config, weights: slm_weights, tokenizer, router: weights, router_card: serde_json::to_vec(&card)? };
+    let files =
+        SlmFiles { config, weights: slm_weights, tokenizer, router: weights, router_card: serde_json::to_vec(&card)? };
     let (engine, _) = files.engine(usize::MAX, &device, None)?;
     let mut both = evaluate::Pair::new(engine, llm, &device)?;
     let validation = suite(Split::Validation, args.seed, args.validation);

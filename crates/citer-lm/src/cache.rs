@@ -15,7 +15,8 @@ impl KvCache {
     /// An empty cache for at most `capacity` tokens.
     pub fn new(config: &Config, capacity: usize, device: &Device) -> Self {
         let shape = [1, config.kv_heads(), capacity, config.head_dim()];
-        let layers = (0..config.num_hidden_layers).map(|_| (Tensor::zeros(shape, device), Tensor::zeros(shape, device)));
+        let layers =
+            (0..config.num_hidden_layers).map(|_| (Tensor::zeros(shape, device), Tensor::zeros(shape, device)));
         Self { layers: layers.collect(), position: 0, capacity }
     }
 

@@ -62,8 +62,8 @@ const MAX_SIZE: usize = 1 << 20;
 impl Config {
     /// Reads and checks a `config.json`.
     pub fn from_json(json: &[u8]) -> Result<Self, LoadError> {
-        let config: Self =
-            serde_json::from_slice(json).map_err(|e| LoadError::Json { file: "config.json".into(), detail: e.to_string() })?;
+        let config: Self = serde_json::from_slice(json)
+            .map_err(|e| LoadError::Json { file: "config.json".into(), detail: e.to_string() })?;
         config.check()?;
         Ok(config)
     }
@@ -170,7 +170,11 @@ mod tests {
             ("\"hidden_size\":8", "\"hidden_size\":99999999999", "hidden_size"),
             ("\"num_attention_heads\":2", "\"num_attention_heads\":2,\"num_key_value_heads\":3", "num_key_value_heads"),
             ("\"num_attention_heads\":2", "\"num_attention_heads\":2,\"head_dim\":3", "head_dim"),
-            ("\"num_attention_heads\":2", "\"num_attention_heads\":2,\"rope_scaling\":{\"type\":\"yarn\"}", "rope_scaling"),
+            (
+                "\"num_attention_heads\":2",
+                "\"num_attention_heads\":2,\"rope_scaling\":{\"type\":\"yarn\"}",
+                "rope_scaling",
+            ),
             ("\"num_attention_heads\":2", "\"num_attention_heads\":2,\"attention_bias\":true", "attention_bias"),
         ] {
             let error = Config::from_json(GOOD.replace(from, to).as_bytes()).unwrap_err().to_string();

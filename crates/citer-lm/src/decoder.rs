@@ -80,7 +80,13 @@ impl Decoder {
 
     /// Final hidden states `[batch, tokens, hidden]` (after the last norm: what the head and the router read) of
     /// `ids` `[batch, tokens]`. With a cache (batch 1) the tokens follow the cached ones and are cached too.
-    pub fn hidden(&self, config: &Config, rope: &Rope, ids: Tensor<2, Int>, mut cache: Option<&mut KvCache>) -> Tensor<3> {
+    pub fn hidden(
+        &self,
+        config: &Config,
+        rope: &Rope,
+        ids: Tensor<2, Int>,
+        mut cache: Option<&mut KvCache>,
+    ) -> Tensor<3> {
         let [batch, tokens] = ids.dims();
         let device = ids.device();
         let start = cache.as_ref().map_or(0, |c| c.position());

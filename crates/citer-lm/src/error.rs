@@ -26,7 +26,9 @@ pub enum LoadError {
     #[error("the weights file has no tensor {0}: it does not belong to this config.json")]
     MissingTensor(String),
     /// A tensor of another shape than the configuration says.
-    #[error("tensor {name} has shape {found:?} where config.json asks for {expected:?}: the two files do not belong together")]
+    #[error(
+        "tensor {name} has shape {found:?} where config.json asks for {expected:?}: the two files do not belong together"
+    )]
     Shape {
         /// Tensor name.
         name: String,
@@ -53,7 +55,9 @@ pub enum LoadError {
     #[error("no graphics device for WebGPU ({0}): update the browser or its graphics driver, or use another browser")]
     NoDevice(String),
     /// The graphics device is too small.
-    #[error("this graphics device allows buffers of {limit} bytes and the model needs {needed}: choose a smaller model")]
+    #[error(
+        "this graphics device allows buffers of {limit} bytes and the model needs {needed}: choose a smaller model"
+    )]
     DeviceTooSmall {
         /// The adapter's limit.
         limit: u64,
@@ -88,7 +92,9 @@ pub enum EngineError {
         vocab: usize,
     },
     /// More tokens than positions.
-    #[error("the conversation needs {needed} tokens and the model holds {capacity}: start a new chat or shorten the question")]
+    #[error(
+        "the conversation needs {needed} tokens and the model holds {capacity}: start a new chat or shorten the question"
+    )]
     ContextFull {
         /// Tokens needed.
         needed: usize,

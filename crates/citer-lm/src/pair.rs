@@ -1,6 +1,15 @@
 //! The files of a pair: SLM, LLM, tokenizer and router, and how they become engines.
 
-use crate::{config::Config, device::Gpu, engine::Engine, error::LoadError, hash::sha256, router::Router, tokenizer::Tokenizer, weights};
+use crate::{
+    config::Config,
+    device::Gpu,
+    engine::Engine,
+    error::LoadError,
+    hash::sha256,
+    router::Router,
+    tokenizer::Tokenizer,
+    weights::{self, WeightsFile},
+};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -53,9 +62,17 @@ pub struct SlmFiles {
 
 impl SlmFiles {
     /// Checks the files against each other and builds the engine. `gpu` is checked for room when given.
-    pub fn engine(&self, capacity: usize, device: &Device, gpu: Option<&Gpu>) -> Result<(Engine, RouterCard), LoadError> {
+    pub fn engine(
+        &self,
+        capacity: usize,
+        device: &Device,
+        gpu: Option<&Gpu>,
+    ) -> Result<(Engine, RouterCard), LoadError> {
         let card: RouterCard = serde_json::from_slice(&self.router_card)
             .map_err(|e| LoadError::Json { file: ROUTER_CARD.into(), detail: e.to_string() })?;
+        // A file cut short is damaged rather than foreign, and has to be called so.
+        WeightsFile::parse(&self.weights)?;
+        WeightsFile::parse(&self.router)?;
         if card.slm_sha256 != sha256(&self.weights) {
             return Err(LoadError::Router("the card names other SLM weights".into()));
         }

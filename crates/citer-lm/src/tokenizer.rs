@@ -81,7 +81,10 @@ fn byte_alphabet() -> HashMap<char, u8> {
 
 fn token_bytes(token: &str, byte_level: bool, alphabet: &HashMap<char, u8>) -> Vec<u8> {
     if byte_level {
-        return token.chars().flat_map(|c| alphabet.get(&c).map_or_else(|| c.to_string().into_bytes(), |b| vec![*b])).collect();
+        return token
+            .chars()
+            .flat_map(|c| alphabet.get(&c).map_or_else(|| c.to_string().into_bytes(), |b| vec![*b]))
+            .collect();
     }
     let byte = token.strip_prefix("<0x").and_then(|t| t.strip_suffix('>')).and_then(|h| u8::from_str_radix(h, 16).ok());
     byte.map_or_else(|| token.replace('\u{2581}', " ").into_bytes(), |b| vec![b])

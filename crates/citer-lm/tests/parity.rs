@@ -95,7 +95,10 @@ fn saved_weights_load_to_the_same_model() {
     let config = citer_lm::Config::from_json(&files.config).unwrap();
     let decoder = citer_lm::weights::load(&config, &files.weights, &device).unwrap();
     let bytes = block_on(citer_lm::weights::save(&config, &decoder)).unwrap();
-    let (original, saved) = (safetensors::SafeTensors::deserialize(&files.weights).unwrap(), safetensors::SafeTensors::deserialize(&bytes).unwrap());
+    let (original, saved) = (
+        safetensors::SafeTensors::deserialize(&files.weights).unwrap(),
+        safetensors::SafeTensors::deserialize(&bytes).unwrap(),
+    );
     assert_eq!(original.len(), saved.len());
     for (name, tensor) in original.tensors() {
         let other = saved.tensor(&name).unwrap();

@@ -1,6 +1,5 @@
 //! The worker: a thread that owns the backend and answers one request after another from a bounded queue.
 
-use citer_core::PrefixCache;
 use crate::{
     backend::Backend,
     error::ApiError,
@@ -8,6 +7,7 @@ use crate::{
     options::Options,
     request_log::{RequestLog, Row},
 };
+use citer_core::PrefixCache;
 use std::{
     io,
     sync::{

@@ -5,9 +5,9 @@ use crate::{
     interval::Share,
     teacher::{Nobody, Teacher},
 };
+use burn::tensor::Device;
 use citer_core::{LocalModel, Mode, RemoteModel, RoutedDecoder, Settings, Split, StopFlag};
 use citer_lm::{Engine, LlmFiles, SlmFiles, pair::LLM};
-use burn::tensor::Device;
 use citer_tasks::{Family, Question, is_correct};
 use futures::executor::block_on;
 use serde::Serialize;
@@ -67,7 +67,12 @@ impl Pair {
     }
 
     /// All three ways.
-    pub fn report(&mut self, questions: &[Question], threshold: f32, report: &mut dyn FnMut(&str)) -> Result<Report, TrainError> {
+    pub fn report(
+        &mut self,
+        questions: &[Question],
+        threshold: f32,
+        report: &mut dyn FnMut(&str),
+    ) -> Result<Report, TrainError> {
         report("SLM alone");
         let slm = measure(&mut self.slm, &mut Nobody, Mode::LocalOnly, 0.0, questions)?;
         report("routed");
@@ -85,7 +90,13 @@ pub fn alone(files: &LlmFiles, questions: &[Question], device: &Device) -> Resul
 }
 
 /// Answers every question and counts.
-fn measure<R: RemoteModel>(local: &mut Engine, remote: &mut R, mode: Mode, threshold: f32, questions: &[Question]) -> Result<Score, TrainError> {
+fn measure<R: RemoteModel>(
+    local: &mut Engine,
+    remote: &mut R,
+    mode: Mode,
+    threshold: f32,
+    questions: &[Question],
+) -> Result<Score, TrainError> {
     let mut decoder = RoutedDecoder::new();
     let mut split = Split::default();
     let mut families: BTreeMap<String, (u64, u64)> = BTreeMap::new();
@@ -110,7 +121,12 @@ fn measure<R: RemoteModel>(local: &mut Engine, remote: &mut R, mode: Mode, thres
 ///
 /// Decodes `questions` at ten thresholds chosen by bisection: the share never falls as the threshold rises, but for
 /// the changed continuations.
-pub fn threshold_for_share(pair: &mut Pair, questions: &[Question], target: f64, report: &mut dyn FnMut(String)) -> Result<(f32, f64), TrainError> {
+pub fn threshold_for_share(
+    pair: &mut Pair,
+    questions: &[Question],
+    target: f64,
+    report: &mut dyn FnMut(String),
+) -> Result<(f32, f64), TrainError> {
     let (mut low, mut high) = (0.0f32, 1.0f32);
     let mut best = (0.0, 0.0);
     for _ in 0..10 {

@@ -62,7 +62,10 @@ fn preference_loss(logits: Tensor<2>, preferred: Tensor<2>) -> Tensor<1> {
 
 /// Fits a router to `labels`. One question in five is held back, by question, to choose the best epoch.
 pub fn fit(labels: &[Label], seed: u64, device: &Device, report: &mut dyn FnMut(String)) -> Result<Fitted, TrainError> {
-    let width = labels.first().map(|l| l.hidden.len()).ok_or_else(|| TrainError::Settings("there are no labels: label some questions first".into()))?;
+    let width = labels
+        .first()
+        .map(|l| l.hidden.len())
+        .ok_or_else(|| TrainError::Settings("there are no labels: label some questions first".into()))?;
     let (held, mut used): (Vec<&Label>, Vec<&Label>) = labels.iter().partition(|label| label.question % 5 == 4);
     if held.is_empty() || used.is_empty() {
         return Err(TrainError::Settings("too few questions to hold some back: label at least five".into()));

@@ -105,7 +105,11 @@ pub fn label(
             } else {
                 let mut prefix = example.ids[..position].to_vec();
                 prefix.push(token);
-                if is_correct(question, &rollout.finish(prefix, example.answer)?) { Case::BothWrongSaved } else { Case::BothWrongLost }
+                if is_correct(question, &rollout.finish(prefix, example.answer)?) {
+                    Case::BothWrongSaved
+                } else {
+                    Case::BothWrongLost
+                }
             };
             labels.push(Label { question: index, hidden, case });
         }

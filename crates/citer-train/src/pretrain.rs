@@ -1,10 +1,10 @@
 //! Pre-training of one model of the pair: resumable, with progress and a loss curve.
 
 use crate::{batch::Batches, error::TrainError, schedule::Schedule};
+use burn::grad_clipping::GradientClippingConfig;
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{AdamWConfig, GradientsParams};
-use burn::grad_clipping::GradientClippingConfig;
 use burn::tensor::Device;
 use citer_lm::{Config, Decoder, Tokenizer, rope::Rope, weights};
 use serde::{Deserialize, Serialize};
@@ -138,11 +138,14 @@ pub fn pretrain(
             let left = progress.seconds / progress.step as f64 * (steps - progress.step) as f64 / 60.0;
             let row = serde_json::json!({"step": progress.step, "tokens": progress.tokens, "loss": loss, "learning_rate": rate, "seconds": progress.seconds});
             let curve = files.path("loss.jsonl");
-            let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&curve).map_err(TrainError::io(&curve))?;
+            let mut file =
+                std::fs::OpenOptions::new().create(true).append(true).open(&curve).map_err(TrainError::io(&curve))?;
             writeln!(file, "{row}").map_err(TrainError::io(&curve))?;
             report(format!(
                 "step {}/{}  loss {loss:.4}  {speed:.0} tokens/s  {:.2} M tokens  {left:.0} min left",
-                progress.step, steps, progress.tokens as f64 / 1e6
+                progress.step,
+                steps,
+                progress.tokens as f64 / 1e6
             ));
             if !loss.is_finite() {
                 return Err(TrainError::Settings("the loss is not finite: lower the learning rate".into()));

@@ -44,7 +44,9 @@ fn main() {
         let text = event.data().as_string().unwrap_or_default();
         match serde_json::from_str(&text) {
             Ok(message) => wasm_bindgen_futures::spawn_local(handle(state.clone(), message)),
-            Err(error) => post(&FromWorker::Failed { answer: None, error: format!("unknown message ({error}): reload the page") }),
+            Err(error) => {
+                post(&FromWorker::Failed { answer: None, error: format!("unknown message ({error}): reload the page") })
+            }
         }
     });
     scope().set_onmessage(Some(on_message.as_ref().unchecked_ref()));
