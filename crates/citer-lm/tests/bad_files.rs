@@ -78,7 +78,9 @@ fn wrong_tensors_are_named() {
 #[test]
 fn files_of_another_pair_are_refused() {
     let mut other = files();
-    other.weights[2000] ^= 1;
+    if let Some(byte) = other.weights.last_mut() {
+        *byte ^= 1;
+    }
     assert!(matches!(other.engine(96, &device::cpu(), None), Err(LoadError::Router(_))));
     let mut config: serde_json::Value = serde_json::from_slice(&files().config).unwrap();
     config["vocab_size"] = 100.into();
