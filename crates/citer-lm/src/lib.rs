@@ -11,11 +11,16 @@ pub mod engine;
 pub mod error;
 pub mod hash;
 pub mod llama2c;
+#[cfg(not(target_family = "wasm"))]
+pub mod model;
 pub mod pair;
 pub mod rope;
+pub mod rope_scaling;
 pub mod router;
 pub mod sampler;
 pub mod sequence;
+pub mod shards;
+pub mod tensors;
 pub mod tokenizer;
 pub mod weights;
 
@@ -25,7 +30,9 @@ pub use decoder::Decoder;
 pub use engine::Engine;
 pub use error::{EngineError, LoadError};
 pub use pair::{LlmFiles, RouterCard, SlmFiles};
+pub use rope_scaling::RopeScaling;
 pub use router::Router;
 pub use sampler::{Sampler, Sampling};
 pub use sequence::Sequence;
+pub use tensors::Tensors;
 pub use tokenizer::Tokenizer;
