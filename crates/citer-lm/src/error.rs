@@ -74,6 +74,11 @@ pub enum LoadError {
     /// A tokenizer that does not fit the model.
     #[error("the tokenizer does not fit the model: {0}; use the tokenizer.json that came with it")]
     Tokenizer(String),
+    /// A chat template that does not compile, or that refuses the conversation.
+    #[error(
+        "the chat template cannot be used ({0}): start a new chat or use the tokenizer_config.json that came with the model"
+    )]
+    Template(String),
     /// No usable graphics device.
     #[error("no graphics device for WebGPU ({0}): update the browser or its graphics driver, or use another browser")]
     NoDevice(String),

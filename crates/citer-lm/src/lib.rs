@@ -9,6 +9,9 @@ pub mod decoder;
 pub mod device;
 pub mod engine;
 pub mod error;
+pub mod ggml;
+pub mod gguf;
+pub mod gguf_model;
 pub mod hash;
 pub mod llama2c;
 #[cfg(not(target_family = "wasm"))]
@@ -29,6 +32,7 @@ pub use config::Config;
 pub use decoder::Decoder;
 pub use engine::Engine;
 pub use error::{EngineError, LoadError};
+pub use gguf::Gguf;
 pub use pair::{LlmFiles, RouterCard, SlmFiles};
 pub use rope_scaling::RopeScaling;
 pub use router::Router;

@@ -1,9 +1,11 @@
-//! A model from its own files: the folder that Hugging Face tools write.
+//! A model from its own files: the folder that Hugging Face tools write, or a GGUF file.
 
 use crate::{
     config::Config,
     decoder::Decoder,
     error::LoadError,
+    gguf::Gguf,
+    gguf_model::{self, GgufTensors},
     pair::{CONFIG, WEIGHTS},
     shards::{INDEX, Shards},
     weights,
@@ -30,5 +32,14 @@ pub fn open_folder(folder: &Path, device: &Device) -> Result<(Config, Decoder), 
     } else {
         weights::load(&config, &read(&folder.join(WEIGHTS))?, device)?
     };
+    Ok((config, decoder))
+}
+
+/// The configuration and the weights in the GGUF file at `path`.
+pub fn open_gguf(path: &Path, device: &Device) -> Result<(Config, Decoder), LoadError> {
+    let bytes = read(path)?;
+    let file = Gguf::parse(&bytes)?;
+    let config = gguf_model::config(&file)?;
+    let decoder = weights::decoder(&config, &GgufTensors::new(&file, &config), device)?;
     Ok((config, decoder))
 }
