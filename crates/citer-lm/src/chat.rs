@@ -1,10 +1,13 @@
-//! The chat format of the shipped pair: which control tokens stand between the turns.
+//! The chat format: how a conversation becomes token ids, and which tokens end an answer.
+//!
+//! The shipped pair puts its control tokens between the turns; other models bring a chat template.
 
-use crate::{error::LoadError, tokenizer::Tokenizer};
+use crate::{chat_template::ChatTemplate, error::LoadError, tokenizer::Tokenizer};
 use citer_core::{
     TokenId,
     message::{Role, Turn},
 };
+use std::sync::Arc;
 
 /// Starts a turn of the person.
 pub const USER: &str = "<|user|>";
@@ -15,32 +18,58 @@ pub const END: &str = "<|end|>";
 /// All control tokens, in the order of their ids.
 pub const CONTROL: [&str; 3] = [END, USER, ASSISTANT];
 
-/// The control tokens' ids.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a model's conversations are written.
+#[derive(Clone, Debug)]
 pub struct ChatFormat {
-    user: TokenId,
-    assistant: TokenId,
+    turns: Turns,
     /// Ends a turn of the assistant.
     pub end: TokenId,
+    /// Ends a turn as well.
+    others: Vec<TokenId>,
+}
+
+#[derive(Clone, Debug)]
+enum Turns {
+    Control { user: TokenId, assistant: TokenId },
+    Template(Arc<ChatTemplate>),
 }
 
 impl ChatFormat {
-    /// Looks the control tokens up.
+    /// The shipped pair's format: looks the control tokens up.
     pub fn new(tokenizer: &Tokenizer) -> Result<Self, LoadError> {
-        Ok(Self { user: tokenizer.token(USER)?, assistant: tokenizer.token(ASSISTANT)?, end: tokenizer.token(END)? })
+        let turns = Turns::Control { user: tokenizer.token(USER)?, assistant: tokenizer.token(ASSISTANT)? };
+        Ok(Self { turns, end: tokenizer.token(END)?, others: Vec::new() })
     }
 
-    /// Token ids of a conversation, ending where the assistant's next turn begins.
+    /// The format of a model with a chat template; any of `stops` ends an answer.
+    pub fn from_template(template: ChatTemplate, stops: &[TokenId]) -> Result<Self, LoadError> {
+        let missing =
+            || LoadError::Template("no token ends an answer: generation_config.json has no eos_token_id".into());
+        let (end, others) = stops.split_first().ok_or_else(missing)?;
+        Ok(Self { turns: Turns::Template(Arc::new(template)), end: *end, others: others.to_vec() })
+    }
+
+    /// Whether `token` ends an answer.
+    pub fn is_end(&self, token: TokenId) -> bool {
+        token == self.end || self.others.contains(&token)
+    }
+
+    /// Token ids of a conversation, ending where the assistant's next turn begins. Nothing in a turn's text becomes a
+    /// control token.
     pub fn prompt(&self, tokenizer: &Tokenizer, turns: &[Turn]) -> Result<Vec<TokenId>, LoadError> {
+        let (user, assistant) = match &self.turns {
+            Turns::Control { user, assistant } => (*user, *assistant),
+            Turns::Template(template) => return templated(template, tokenizer, turns),
+        };
         let mut ids = Vec::new();
         for turn in turns {
-            ids.push(if turn.role == Role::User { self.user } else { self.assistant });
+            ids.push(if turn.role == Role::User { user } else { assistant });
             ids.extend(tokenizer.encode(turn.content.trim())?);
             if turn.role == Role::Assistant {
                 ids.push(self.end);
             }
         }
-        ids.push(self.assistant);
+        ids.push(assistant);
         Ok(ids)
     }
 
@@ -55,4 +84,47 @@ impl ChatFormat {
         ids.push(self.end);
         Ok(ids)
     }
+}
+
+/// Renders the turns and reads the control tokens that the template wrote, by their text.
+fn templated(template: &ChatTemplate, tokenizer: &Tokenizer, turns: &[Turn]) -> Result<Vec<TokenId>, LoadError> {
+    // A control token's text within a turn is broken up by a character that occurs in no turn, so that only those of
+    // the template are left; the character goes before the text is read.
+    let unused = |c: &char| turns.iter().all(|turn| !turn.content.contains(*c));
+    let breaker = ('\u{e000}'..='\u{f8ff}').find(unused);
+    let breaker = breaker.ok_or_else(|| LoadError::Template("a turn uses every private character".into()))?;
+    let turns: Vec<Turn> = turns
+        .iter()
+        .map(|turn| Turn { role: turn.role, content: broken_up(&turn.content, tokenizer, breaker) })
+        .collect();
+    let text = template.render(&turns)?;
+    let mut ids = Vec::new();
+    let mut plain = String::new();
+    let mut rest = text.as_str();
+    while let Some(next) = rest.chars().next() {
+        if let Some((control, id)) = tokenizer.control_token(rest) {
+            ids.extend(tokenizer.encode(&std::mem::take(&mut plain))?);
+            ids.push(id);
+            rest = &rest[control.len()..];
+        } else {
+            if next != breaker {
+                plain.push(next);
+            }
+            rest = &rest[next.len_utf8()..];
+        }
+    }
+    ids.extend(tokenizer.encode(&plain)?);
+    Ok(ids)
+}
+
+/// `text` with `breaker` after the first character of every control token's text.
+fn broken_up(text: &str, tokenizer: &Tokenizer, breaker: char) -> String {
+    let mut out = String::with_capacity(text.len());
+    for (at, c) in text.char_indices() {
+        out.push(c);
+        if tokenizer.control_token(&text[at..]).is_some() {
+            out.push(breaker);
+        }
+    }
+    out
 }

@@ -42,7 +42,7 @@ pub struct Output {
 }
 
 impl Engine {
-    /// Puts the parts together after checking that they fit. `capacity` is cut to the model's positions.
+    /// Puts the parts of a model of the shipped kind together, with its control tokens as chat format.
     pub fn new(
         config: Config,
         decoder: Decoder,
@@ -51,11 +51,24 @@ impl Engine {
         capacity: usize,
         device: &Device,
     ) -> Result<Self, LoadError> {
+        let format = ChatFormat::new(&tokenizer)?;
+        Self::with_format(config, decoder, router, tokenizer, format, capacity, device)
+    }
+
+    /// Puts the parts together after checking that they fit. `capacity` is cut to the model's positions.
+    pub fn with_format(
+        config: Config,
+        decoder: Decoder,
+        router: Option<Router>,
+        tokenizer: Arc<Tokenizer>,
+        format: ChatFormat,
+        capacity: usize,
+        device: &Device,
+    ) -> Result<Self, LoadError> {
         if tokenizer.vocab_size() > config.vocab_size {
             let detail = format!("it has {} tokens and the model {}", tokenizer.vocab_size(), config.vocab_size);
             return Err(LoadError::Tokenizer(detail));
         }
-        let format = ChatFormat::new(&tokenizer)?;
         let capacity = capacity.min(config.max_position_embeddings);
         let rope = Rope::new(&config, capacity, device);
         let cache = KvCache::new(&config, capacity, device);
@@ -142,7 +155,7 @@ impl LocalModel for Engine {
     }
 
     fn is_end(&self, token: TokenId) -> bool {
-        token == self.format.end
+        self.format.is_end(token)
     }
 
     fn token_bytes(&self, token: TokenId) -> Vec<u8> {

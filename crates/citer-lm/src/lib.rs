@@ -4,6 +4,7 @@
 
 pub mod cache;
 pub mod chat;
+pub mod chat_template;
 pub mod config;
 pub mod decoder;
 pub mod device;
@@ -12,6 +13,7 @@ pub mod error;
 pub mod ggml;
 pub mod gguf;
 pub mod gguf_model;
+pub mod gguf_tokenizer;
 pub mod hash;
 pub mod llama2c;
 #[cfg(not(target_family = "wasm"))]
@@ -23,6 +25,7 @@ pub mod router;
 pub mod sampler;
 pub mod sequence;
 pub mod shards;
+pub mod stops;
 pub mod tensors;
 pub mod tokenizer;
 pub mod weights;
@@ -33,6 +36,8 @@ pub use decoder::Decoder;
 pub use engine::Engine;
 pub use error::{EngineError, LoadError};
 pub use gguf::Gguf;
+#[cfg(not(target_family = "wasm"))]
+pub use model::Model;
 pub use pair::{LlmFiles, RouterCard, SlmFiles};
 pub use rope_scaling::RopeScaling;
 pub use router::Router;

@@ -2,12 +2,14 @@
 
 use crate::error::LoadError;
 use citer_core::TokenId;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A loaded `tokenizer.json`.
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     bytes: Vec<Vec<u8>>,
+    /// Text and id of every control token, longer ones first.
+    control: Vec<(String, TokenId)>,
     sha256: String,
 }
 
@@ -21,8 +23,11 @@ impl Tokenizer {
         let tree: serde_json::Value = serde_json::from_slice(json).map_err(|e| fail(e.to_string()))?;
         let byte_level = tree["decoder"].to_string().contains("ByteLevel");
         let alphabet = byte_alphabet();
-        let special: Vec<TokenId> =
-            inner.get_added_tokens_decoder().into_iter().filter(|(_, token)| token.special).map(|(id, _)| id).collect();
+        let added = inner.get_added_tokens_decoder().into_iter().filter(|(_, token)| token.special);
+        let mut control: Vec<(String, TokenId)> = added.map(|(id, token)| (token.content, id)).collect();
+        control.retain(|(text, _)| !text.is_empty());
+        control.sort_by(|a, b| b.0.len().cmp(&a.0.len()).then_with(|| a.cmp(b)));
+        let special: HashSet<TokenId> = control.iter().map(|(_, id)| *id).collect();
         let size = inner.get_vocab_size(true);
         let mut bytes = vec![Vec::new(); size];
         for (token, id) in inner.get_vocab(true) {
@@ -31,7 +36,7 @@ impl Tokenizer {
                 *slot = token_bytes(&token, byte_level, &alphabet);
             }
         }
-        Ok(Self { inner, bytes, sha256: crate::hash::sha256(json) })
+        Ok(Self { inner, bytes, control, sha256: crate::hash::sha256(json) })
     }
 
     /// Token ids of `text`; control tokens in it are read as plain text.
@@ -54,6 +59,12 @@ impl Tokenizer {
     /// Id of the token written `text`.
     pub fn token(&self, text: &str) -> Result<TokenId, LoadError> {
         self.inner.token_to_id(text).ok_or_else(|| LoadError::Tokenizer(format!("there is no token {text}")))
+    }
+
+    /// The control token that `text` begins with: its text and id.
+    pub fn control_token(&self, text: &str) -> Option<(&str, TokenId)> {
+        let found = self.control.iter().find(|(control, _)| text.starts_with(control.as_str()));
+        found.map(|(control, id)| (control.as_str(), *id))
     }
 
     /// Number of tokens.

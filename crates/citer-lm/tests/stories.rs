@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use burn::tensor::{Int, Tensor, TensorData};
-use citer_lm::{Config, Decoder, KvCache, Sampler, Tokenizer, device, llama2c, model, rope::Rope, weights};
+use citer_lm::{
+    Config, Decoder, Gguf, KvCache, Sampler, Tokenizer, device, gguf_tokenizer, llama2c, model, rope::Rope, weights,
+};
 use std::path::PathBuf;
 
 /// The text after the command with `-t 0.0` in the model's notes.
@@ -52,4 +54,18 @@ fn its_gguf_file_tells_the_same_story() {
     let path = folder().join("tinyllamas-stories-260k-f32.gguf");
     let (config, decoder) = model::open_gguf(&path, &device::cpu()).unwrap();
     tells(&config, &decoder);
+}
+
+#[test]
+#[ignore = "needs the stories260K files"]
+fn the_tokenizer_inside_the_gguf_file_is_that_of_the_model() {
+    let bytes = std::fs::read(folder().join("tinyllamas-stories-260k-f32.gguf")).unwrap();
+    let inside = gguf_tokenizer::tokenizer(&Gguf::parse(&bytes).unwrap()).unwrap();
+    let own = Tokenizer::from_json(&std::fs::read(folder().join("tok512.tokenizer.json")).unwrap()).unwrap();
+    let notes = std::fs::read_to_string(folder().join("stories260K.md")).unwrap();
+    for text in notes.lines().chain(["", " two  spaces", "\u{1f999}\u{e9}\n\tthe end"]) {
+        let ids = own.encode(text).unwrap();
+        assert_eq!(inside.encode(text).unwrap(), ids, "{text:?}");
+        assert_eq!(inside.decode(&ids), own.decode(&ids), "{text:?}");
+    }
 }

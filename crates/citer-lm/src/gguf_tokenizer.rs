@@ -1,0 +1,182 @@
+//! The tokenizer inside a GGUF file, rewritten as the `tokenizer.json` that it was made from.
+//!
+//! Two kinds: `gpt2` (byte-level BPE with merges) and `llama` (SentencePiece BPE with scores).
+
+use crate::{
+    chat_template::TokenizerConfig,
+    error::LoadError,
+    gguf::{Gguf, Value},
+    tokenizer::Tokenizer,
+};
+use citer_core::TokenId;
+use serde_json::{Value as Json, json};
+use std::collections::HashMap;
+
+/// How text is cut before merging, by `tokenizer.ggml.pre`: the expression of Qwen2's tokenizer.json.
+const QWEN2: &str =
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+/// The expression of Llama 3's tokenizer.json.
+const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
+/// `tokenizer.ggml.token_type` of a control token, and of one that is read as a whole but is no control token.
+const CONTROL: u64 = 3;
+const WHOLE: u64 = 4;
+
+fn refused(field: &str, detail: impl Into<String>) -> LoadError {
+    LoadError::Metadata { field: format!("tokenizer.ggml.{field}"), detail: detail.into() }
+}
+
+fn array<'a>(file: &'a Gguf, field: &str) -> Result<&'a [Value], LoadError> {
+    match file.value(&format!("tokenizer.ggml.{field}")) {
+        Some(Value::Array(values)) => Ok(values),
+        _ => Err(refused(field, "is missing")),
+    }
+}
+
+fn texts<'a>(file: &'a Gguf, field: &str) -> Result<Vec<&'a str>, LoadError> {
+    let text = |value: &'a Value| match value {
+        Value::Text(text) => Ok(text.as_str()),
+        _ => Err(refused(field, "holds something else than text")),
+    };
+    array(file, field)?.iter().map(text).collect()
+}
+
+fn text<'a>(file: &'a Gguf, field: &str) -> Option<&'a str> {
+    match file.value(&format!("tokenizer.ggml.{field}")) {
+        Some(Value::Text(text)) => Some(text),
+        _ => None,
+    }
+}
+
+fn id(file: &Gguf, field: &str) -> Option<TokenId> {
+    match file.value(&format!("tokenizer.ggml.{field}")) {
+        Some(Value::Unsigned(id)) => TokenId::try_from(*id).ok(),
+        Some(Value::Signed(id)) => TokenId::try_from(*id).ok(),
+        _ => None,
+    }
+}
+
+/// The tokenizer in `file`.
+pub fn tokenizer(file: &Gguf) -> Result<Tokenizer, LoadError> {
+    let json = match text(file, "model") {
+        Some("gpt2") => byte_level(file)?,
+        Some("llama") => sentence_piece(file)?,
+        Some(other) => return Err(refused("model", format!("{other} is not supported"))),
+        None => return Err(refused("model", "is missing")),
+    };
+    Tokenizer::from_json(json.to_string().as_bytes())
+}
+
+/// The ids that end an answer.
+pub fn stop_ids(file: &Gguf) -> Vec<TokenId> {
+    ["eos_token_id", "eot_token_id"].iter().filter_map(|field| id(file, field)).collect()
+}
+
+/// The chat template and the special tokens in `file`.
+pub fn settings(file: &Gguf) -> Result<TokenizerConfig, LoadError> {
+    let tokens = texts(file, "tokens")?;
+    let token = |field: &str| {
+        let text = id(file, field).and_then(|id| tokens.get(id as usize));
+        text.map_or_else(String::new, |text| (*text).to_owned())
+    };
+    let chat_template = match file.value("tokenizer.chat_template") {
+        Some(Value::Text(source)) => Some(source.clone()),
+        _ => None,
+    };
+    Ok(TokenizerConfig { chat_template, bos_token: token("bos_token_id"), eos_token: token("eos_token_id") })
+}
+
+/// Ids by text. A token that occurs twice makes ids ambiguous.
+fn vocabulary<'a>(tokens: &[&'a str]) -> Result<HashMap<&'a str, usize>, LoadError> {
+    let vocabulary: HashMap<&str, usize> = tokens.iter().enumerate().map(|(id, token)| (*token, id)).collect();
+    if vocabulary.len() == tokens.len() { Ok(vocabulary) } else { Err(refused("tokens", "a token occurs twice")) }
+}
+
+/// Tokens that are read as a whole, in the form of tokenizer.json.
+fn added_tokens(file: &Gguf, tokens: &[&str]) -> Result<Vec<Json>, LoadError> {
+    let types = match file.value("tokenizer.ggml.token_type") {
+        None => return Ok(Vec::new()),
+        Some(_) => array(file, "token_type")?,
+    };
+    let kind = |value: &Value| match value {
+        Value::Unsigned(kind) => *kind,
+        Value::Signed(kind) => u64::try_from(*kind).unwrap_or_default(),
+        _ => 0,
+    };
+    let added = types.iter().map(kind).zip(tokens).enumerate().filter(|(_, (kind, _))| [CONTROL, WHOLE].contains(kind));
+    let entry = |(id, (kind, token)): (usize, (u64, &&str))| {
+        json!({"id": id, "content": token, "special": kind == CONTROL, "single_word": false, "lstrip": false,
+            "rstrip": false, "normalized": false})
+    };
+    Ok(added.map(entry).collect())
+}
+
+fn byte_level(file: &Gguf) -> Result<Json, LoadError> {
+    let tokens = texts(file, "tokens")?;
+    let plain =
+        |regex: bool| json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": regex});
+    let split = |regex: &str| {
+        let split = json!({"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", "invert": false});
+        json!({"type": "Sequence", "pretokenizers": [split, plain(false)]})
+    };
+    let (normalizer, pre_tokenizer, ignore_merges) = match text(file, "pre") {
+        Some("qwen2") => (json!({"type": "NFC"}), split(QWEN2), false),
+        Some("llama-bpe" | "llama3") => (Json::Null, split(LLAMA3), true),
+        Some("smollm") => {
+            let digits = json!({"type": "Digits", "individual_digits": true});
+            (Json::Null, json!({"type": "Sequence", "pretokenizers": [digits, plain(true)]}), false)
+        }
+        Some("gpt-2") => (Json::Null, plain(true), false),
+        Some(other) => return Err(refused("pre", format!("{other} is not supported"))),
+        None => return Err(refused("pre", "is missing")),
+    };
+    Ok(json!({
+        "version": "1.0",
+        "added_tokens": added_tokens(file, &tokens)?,
+        "normalizer": normalizer,
+        "pre_tokenizer": pre_tokenizer,
+        "decoder": plain(true),
+        "model": {"type": "BPE", "vocab": vocabulary(&tokens)?, "merges": texts(file, "merges")?,
+            "ignore_merges": ignore_merges},
+    }))
+}
+
+fn sentence_piece(file: &Gguf) -> Result<Json, LoadError> {
+    let tokens = texts(file, "tokens")?;
+    let ids = vocabulary(&tokens)?;
+    let score = |value: &Value| match value {
+        Value::Float(score) => *score,
+        _ => 0.0,
+    };
+    let scores: Vec<f64> = array(file, "scores")?.iter().map(score).collect();
+    if scores.len() != tokens.len() {
+        return Err(refused("scores", format!("there are {} for {} tokens", scores.len(), tokens.len())));
+    }
+    // Two pieces merge when together they are a piece; the better its score, the earlier.
+    let mut merges = Vec::new();
+    for (id, token) in tokens.iter().enumerate() {
+        for (at, _) in token.char_indices().skip(1) {
+            let (left, right) = token.split_at(at);
+            if let (Some(left_id), Some(right_id)) = (ids.get(left), ids.get(right)) {
+                merges.push((scores[id], *left_id, *right_id, [left, right]));
+            }
+        }
+    }
+    merges.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| (a.1, a.2).cmp(&(b.1, b.2))));
+    let merges: Vec<[&str; 2]> = merges.into_iter().map(|(.., pair)| pair).collect();
+    let unknown = id(file, "unknown_token_id").unwrap_or(0);
+    let replace = |from: &str, to: &str| json!({"type": "Replace", "pattern": {"String": from}, "content": to});
+    let mut normalizers = vec![replace(" ", "\u{2581}")];
+    if file.value("tokenizer.ggml.add_space_prefix") != Some(&Value::Bool(false)) {
+        normalizers.insert(0, json!({"type": "Prepend", "prepend": "\u{2581}"}));
+    }
+    Ok(json!({
+        "version": "1.0",
+        "added_tokens": added_tokens(file, &tokens)?,
+        "normalizer": {"type": "Sequence", "normalizers": normalizers},
+        "pre_tokenizer": null,
+        "decoder": {"type": "Sequence", "decoders": [replace("\u{2581}", " "), {"type": "ByteFallback"}, {"type": "Fuse"}]},
+        "model": {"type": "BPE", "vocab": ids, "merges": merges, "byte_fallback": true, "fuse_unk": true,
+            "unk_token": tokens.get(unknown as usize)},
+    }))
+}
