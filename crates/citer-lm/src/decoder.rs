@@ -8,7 +8,12 @@ use crate::{
 use burn::module::{Module, Param};
 use burn::tensor::activation::{silu, softmax};
 use burn::tensor::module::linear;
-use burn::tensor::{Bool, Device, Distribution, Int, Tensor, TensorData};
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Deviation of a random embedding, which is also the head when tied: logits begin with a deviation near 1.
+const EMBEDDING_DEVIATION: f64 = 0.1;
 
 /// One layer. Weights are `[inputs, outputs]`; those that read the same input are stored side by side.
 #[derive(Module, Debug)]
@@ -53,28 +58,33 @@ fn causal_mask(start: usize, tokens: usize, device: &Device) -> Tensor<4, Bool> 
 }
 
 impl Decoder {
-    /// Random weights, N(0, 0.02), residual outputs scaled down by depth as in GPT-2.
+    /// Random weights drawn on the host, uniform with variance 1 / inputs; residual outputs are scaled down by depth
+    /// as in GPT-2 and the embedding has a deviation of 0.1, so that attention is not flat at the start.
     pub fn random(config: &Config, seed: u64, device: &Device) -> Self {
-        device.seed(seed);
-        let normal = |shape: [usize; 2], deviation: f64| {
-            Param::from_tensor(Tensor::random(shape, Distribution::Normal(0.0, deviation), device))
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut uniform = |shape: [usize; 2], deviation: f64| {
+            let bound = (3.0f64.sqrt() * deviation) as f32;
+            let values: Vec<f32> = (0..shape[0] * shape[1]).map(|_| rng.random_range(-bound..bound)).collect();
+            Param::from_data(TensorData::new(values, shape), device)
         };
+        let fan_in = |inputs: usize| 1.0 / (inputs as f64).sqrt();
+        let residual = |inputs: usize| fan_in(inputs) / (2.0 * config.num_hidden_layers as f64).sqrt();
         let ones = || Param::from_tensor(Tensor::ones([config.hidden_size], device));
-        let (hidden, mlp) = (config.hidden_size, config.intermediate_size);
-        let residual = 0.02 / (2.0 * config.num_hidden_layers as f64).sqrt();
+        let (hidden, mlp, queries) = (config.hidden_size, config.intermediate_size, config.query_width());
         let layers = (0..config.num_hidden_layers).map(|_| Layer {
             attention_norm: ones(),
-            qkv: normal([hidden, config.query_width() + 2 * config.kv_width()], 0.02),
-            output: normal([config.query_width(), hidden], residual),
+            qkv: uniform([hidden, queries + 2 * config.kv_width()], fan_in(hidden)),
+            output: uniform([queries, hidden], residual(queries)),
             mlp_norm: ones(),
-            gate_up: normal([hidden, 2 * mlp], 0.02),
-            down: normal([mlp, hidden], residual),
+            gate_up: uniform([hidden, 2 * mlp], fan_in(hidden)),
+            down: uniform([mlp, hidden], residual(mlp)),
         });
+        let layers = layers.collect();
         Self {
-            embedding: normal([config.vocab_size, hidden], 0.02),
-            layers: layers.collect(),
+            embedding: uniform([config.vocab_size, hidden], EMBEDDING_DEVIATION),
+            layers,
             norm: ones(),
-            head: (!config.tie_word_embeddings).then(|| normal([config.vocab_size, hidden], 0.02)),
+            head: (!config.tie_word_embeddings).then(|| uniform([config.vocab_size, hidden], fan_in(hidden))),
         }
     }
 

@@ -24,7 +24,7 @@ pub use config::Config;
 pub use decoder::Decoder;
 pub use engine::Engine;
 pub use error::{EngineError, LoadError};
-pub use pair::{LlmFiles, RouterCard, SlmFiles};
+pub use pair::{LlmFiles, RouterCard, RouterTraining, SlmFiles, ThresholdAt};
 pub use router::Router;
 pub use sampler::{Sampler, Sampling};
 pub use sequence::Sequence;
