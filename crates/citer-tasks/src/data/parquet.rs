@@ -87,8 +87,11 @@ mod tests {
         OPTIONAL BYTE_ARRAY answerKey (UTF8);
     }";
 
-    /// Columns as (values, definition levels, repetition levels), one row group a call.
-    fn write(compression: Compression, schema: &str, groups: &[Vec<(Vec<&str>, Vec<i16>, Vec<i16>)>]) -> Bytes {
+    /// Values, definition levels, repetition levels.
+    type Column<'a> = (Vec<&'a str>, Vec<i16>, Vec<i16>);
+
+    /// A file with the columns of each row group.
+    fn write(compression: Compression, schema: &str, groups: &[Vec<Column<'_>>]) -> Bytes {
         let schema = Arc::new(parse_message_type(schema).unwrap());
         let properties = Arc::new(WriterProperties::builder().set_compression(compression).build());
         let mut file = Vec::new();
@@ -108,12 +111,12 @@ mod tests {
         Bytes::from(file)
     }
 
-    fn plain<'a>(values: &[&'a str]) -> (Vec<&'a str>, Vec<i16>, Vec<i16>) {
+    fn plain<'a>(values: &[&'a str]) -> Column<'a> {
         (values.to_vec(), vec![1; values.len()], vec![0; values.len()])
     }
 
     /// Two rows with two elements each.
-    fn lists<'a>(values: [&'a str; 4]) -> (Vec<&'a str>, Vec<i16>, Vec<i16>) {
+    fn lists(values: [&str; 4]) -> Column<'_> {
         (values.to_vec(), vec![4; 4], vec![0, 1, 0, 1])
     }
 

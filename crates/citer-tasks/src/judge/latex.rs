@@ -96,6 +96,11 @@ const UNITS: [&str; 36] = [
     "points",
 ];
 
+/// Words behind a time of day; they are part of the answer.
+const CLOCK: [&str; 4] = ["a.m", "p.m", "am", "pm"];
+/// Words that multiply the number in front of them, so they are no units.
+pub(super) const SCALES: [&str; 6] = ["dozen", "hundred", "thousand", "million", "billion", "trillion"];
+
 /// The tokens of an answer in one spelling.
 pub(super) fn tokens(text: &str) -> Vec<Token> {
     let text = drop_unit(unwrap(text));
@@ -181,11 +186,13 @@ fn words(tokens: &[Token]) -> Vec<Token> {
             content.iter().filter_map(|token| if let Char(letter) = token { Some(*letter) } else { None }).collect();
         let rest = tokens.get(at..).unwrap_or_default();
         let plain = plain.trim();
-        let clock = ["a.m", "p.m", "am", "pm"].iter().any(|half| plain.to_ascii_lowercase().starts_with(half));
+        let lower = plain.to_ascii_lowercase();
+        let meant =
+            CLOCK.iter().any(|half| lower.starts_with(half)) || SCALES.iter().any(|scale| lower.contains(scale));
         let last = out.iter().rev().find(|token| **token != Char(' ') && !is_layout(token));
         let number = matches!(last, Some(Char(end)) if end.is_ascii_digit() || matches!(end, '}' | ')' | '%'));
         let whole = plain.chars().all(|letter| letter.is_alphabetic() || matches!(letter, ' ' | '.' | '/' | '-'));
-        if number && whole && !clock && is_power(rest) {
+        if number && whole && !meant && is_power(rest) {
             return out;
         }
         match plain {
@@ -371,6 +378,7 @@ mod tests {
             ("2 cm^3", "2"),
             ("2m", "2m"),
             ("6 \\text{ p.m.}", "6p.m"),
+            ("3 \\text{ million}", "3million"),
             ("\\text{Evelyn}", "Evelyn"),
             ("3\\text{ and }5", "3,5"),
             ("x \\geq 2", "x\\ge2"),

@@ -299,7 +299,7 @@ mod tests {
             ["\\", "}{", "\\frac{", "\\text", "\\text{", "^", "\\sqrt[", "é^é", "=,=", "((", "\\{,", "{,}", ")("]
         {
             assert!(canonical(text).len() < 100);
-            assert_eq!(same(text, "1"), false, "{text}");
+            assert!(!same(text, "1"), "{text}");
         }
         let deep = "(".repeat(50_000);
         assert!(same(&deep, &deep) && !same(&deep, "1"));

@@ -1,5 +1,6 @@
 //! The judge of whole-number and decimal answers (word problems): finds the final number in a text.
 
+use super::latex::SCALES;
 use super::maths;
 use super::text::{after_cue, last_boxed, sentence};
 
@@ -12,18 +13,17 @@ pub(crate) const MARK: &str = "####";
 /// "answer is" (behind the last `=` of that sentence, if it has one).
 pub(crate) fn find(answer: &str) -> Option<String> {
     let mark = answer.rfind(MARK).map(|at| (at, answer[at + MARK.len()..].lines().next().and_then(first_number)));
+    let part = last_boxed(answer);
     let boxed =
-        last_boxed(answer).map(|part| (part.start, maths::number(part.text).or_else(|| first_number(part.text))));
-    let cue = after_cue(answer).map(|tail| {
+        part.map(|part| (part.start, maths::number(part.text).or_else(|| first_number(&maths::canonical(part.text)))));
+    let cue = after_cue(answer).and_then(|tail| {
         let said = sentence(tail.text);
-        (tail.start, first_number(said.rsplit('=').next().unwrap_or(said)))
+        // A box in that sentence is what it states, whether it holds a number or not.
+        let holds_box = part.is_some_and(|part| (tail.start..tail.start + said.len()).contains(&part.start));
+        (!holds_box).then(|| (tail.start, first_number(said.rsplit('=').next().unwrap_or(said))))
     });
-    [mark, boxed, cue]
-        .into_iter()
-        .flatten()
-        .filter_map(|(at, found)| Some((at, found?)))
-        .max_by_key(|(at, _)| *at)
-        .map(|(_, found)| found)
+    let found = [mark, boxed, cue].into_iter().flatten().filter_map(|(at, found)| Some((at, found?)));
+    found.max_by_key(|(at, _)| *at).map(|(_, found)| found)
 }
 
 /// The number that a gold answer is, in one spelling.
@@ -32,7 +32,7 @@ pub(crate) fn of(gold: &str) -> Option<String> {
 }
 
 /// The first number of a text: sign, thousands commas, decimals, `3/4` and `2 1/2`. A power such as `10^3` or
-/// `1e9` is no number that this judge reads, so it gives `None` rather than its first digits.
+/// `1e9`, and words such as "3 million" are nothing that this judge reads: `None` rather than the first digits.
 fn first_number(text: &str) -> Option<String> {
     let text = text.replace(['−', '–'], "-");
     let start = text.find(|character: char| character.is_ascii_digit())?;
@@ -53,7 +53,10 @@ fn first_number(text: &str) -> Option<String> {
     {
         let (top, bottom) = part[..length].split_once('/')?;
         format!("{}\\frac{{{top}}}{{{bottom}}}", &rest[..whole])
-    } else if after.starts_with('^') || after.starts_with(['e', 'E']) && digits(&after[1..]) > 0 {
+    } else if after.starts_with('^')
+        || after.starts_with(['e', 'E']) && digits(&after[1..]) > 0
+        || SCALES.iter().any(|scale| after.trim_start().to_ascii_lowercase().starts_with(scale))
+    {
         return None;
     } else {
         rest[..whole].to_owned()
@@ -103,6 +106,8 @@ mod tests {
             ("The answer is 1,234,567 people.", Some("1234567")),
             ("The answer is 10^3.", None),
             ("The answer is 1e9.", None),
+            ("The answer is 3 million.", None),
+            ("The answer is \\boxed{3\\text{ million}}.", None),
             ("The answer is 50%.", Some("50")),
             ("So we get \\boxed{12}", Some("12")),
             ("So we get \\boxed{\\$1{,}200.50 \\text{ dollars}}", Some("1200.5")),
