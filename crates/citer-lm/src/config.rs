@@ -1,12 +1,13 @@
 //! Model configuration: the fields of a Hugging Face `config.json` that a Llama-type decoder needs.
 
-use crate::error::LoadError;
+use crate::{error::LoadError, rope_scaling::RopeScaling};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// A Llama-type decoder. Field names equal those of `config.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Config {
-    /// `llama`.
+    /// `llama` (Llama 2 and 3, SmolLM2), `qwen2` (Qwen2 and Qwen2.5) or `qwen3`.
     pub model_type: String,
     /// Number of tokens.
     pub vocab_size: usize,
@@ -37,15 +38,16 @@ pub struct Config {
     /// Activation of the MLP; only `silu`.
     #[serde(default = "default_activation")]
     pub hidden_act: String,
-    /// Biases in attention; not supported.
+    /// Biases of queries, keys and values and, except in Qwen2, of the attention output. Qwen2 always has them,
+    /// whatever its file says.
     #[serde(default)]
     pub attention_bias: bool,
     /// Biases in the MLP; not supported.
     #[serde(default)]
     pub mlp_bias: bool,
-    /// Scaled rotary embeddings; not supported.
+    /// Scaled rotary embeddings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rope_scaling: Option<serde_json::Value>,
+    pub rope_scaling: Option<RopeScaling>,
 }
 
 fn default_theta() -> f64 {
@@ -59,34 +61,43 @@ fn default_activation() -> String {
 /// Largest value accepted for any size, so that a hostile file cannot ask for absurd memory.
 const MAX_SIZE: usize = 1 << 20;
 
+fn refused(field: &str, detail: impl Into<String>) -> LoadError {
+    LoadError::Config { field: field.into(), detail: detail.into() }
+}
+
 impl Config {
-    /// Reads and checks a `config.json`.
+    /// Reads and checks a `config.json`. Fields of other versions of the format take their present names and places;
+    /// a field that asks for something this decoder does not do is an error.
     pub fn from_json(json: &[u8]) -> Result<Self, LoadError> {
-        let config: Self = serde_json::from_slice(json)
-            .map_err(|e| LoadError::Json { file: "config.json".into(), detail: e.to_string() })?;
+        let invalid = |e: serde_json::Error| LoadError::Json { file: "config.json".into(), detail: e.to_string() };
+        let mut fields: Map<String, Value> = serde_json::from_slice(json).map_err(invalid)?;
+        refuse_unsupported(&fields)?;
+        place_rope(&mut fields)?;
+        match fields.get("model_type").and_then(Value::as_str) {
+            Some("qwen2") => {
+                fields.insert("attention_bias".into(), true.into());
+            }
+            Some("qwen3") => {
+                // The width of a head does not follow from the hidden size in this family.
+                fields.entry("head_dim").or_insert_with(|| 128.into());
+            }
+            _ => {}
+        }
+        let config: Self = serde_json::from_value(Value::Object(fields)).map_err(invalid)?;
         config.check()?;
         Ok(config)
     }
 
     /// Says which field cannot work, if any.
     pub fn check(&self) -> Result<(), LoadError> {
-        let unsupported = |field: &str, value: String| {
-            Err(LoadError::Config { field: field.into(), detail: format!("{value} is not supported") })
-        };
-        if self.model_type != "llama" {
-            return unsupported("model_type", self.model_type.clone());
+        if !["llama", "qwen2", "qwen3"].contains(&self.model_type.as_str()) {
+            return Err(refused("model_type", format!("{} is not supported", self.model_type)));
         }
         if self.hidden_act != "silu" {
-            return unsupported("hidden_act", self.hidden_act.clone());
-        }
-        if self.attention_bias {
-            return unsupported("attention_bias", "true".into());
+            return Err(refused("hidden_act", format!("{} is not supported", self.hidden_act)));
         }
         if self.mlp_bias {
-            return unsupported("mlp_bias", "true".into());
-        }
-        if self.rope_scaling.as_ref().is_some_and(|v| !v.is_null()) {
-            return unsupported("rope_scaling", "a scaled rotary embedding".into());
+            return Err(refused("mlp_bias", "true is not supported"));
         }
         let sizes = [
             ("vocab_size", self.vocab_size),
@@ -100,22 +111,36 @@ impl Config {
         ];
         for (field, value) in sizes {
             if value == 0 || value > MAX_SIZE {
-                return Err(LoadError::Config {
-                    field: field.into(),
-                    detail: format!("{value} is out of range (1 to {MAX_SIZE})"),
-                });
+                return Err(refused(field, format!("{value} is out of range (1 to {MAX_SIZE})")));
             }
         }
         if !self.num_attention_heads.is_multiple_of(self.kv_heads()) {
-            return Err(LoadError::Config {
-                field: "num_key_value_heads".into(),
-                detail: format!("{} does not divide num_attention_heads {}", self.kv_heads(), self.num_attention_heads),
-            });
+            let detail =
+                format!("{} does not divide num_attention_heads {}", self.kv_heads(), self.num_attention_heads);
+            return Err(refused("num_key_value_heads", detail));
         }
         if !self.head_dim().is_multiple_of(2) {
-            return Err(LoadError::Config { field: "head_dim".into(), detail: format!("{} is odd", self.head_dim()) });
+            return Err(refused("head_dim", format!("{} is odd", self.head_dim())));
         }
-        Ok(())
+        if !(self.rope_theta.is_finite() && self.rope_theta > 1.0) {
+            return Err(refused("rope_theta", format!("{} is out of range (above 1)", self.rope_theta)));
+        }
+        if !(self.rms_norm_eps.is_finite() && self.rms_norm_eps >= 0.0) {
+            return Err(refused("rms_norm_eps", format!("{} is out of range (0 or more)", self.rms_norm_eps)));
+        }
+        self.rope_scaling
+            .as_ref()
+            .map_or(Ok(()), |scaling| scaling.check(self.head_dim()).map_err(|e| refused("rope_scaling", e)))
+    }
+
+    /// Whether queries and keys are normalised head by head before they are rotated.
+    pub fn head_norms(&self) -> bool {
+        self.model_type == "qwen3"
+    }
+
+    /// Whether the attention output has a bias.
+    pub fn output_bias(&self) -> bool {
+        self.attention_bias && self.model_type != "qwen2"
     }
 
     /// Key and value heads.
@@ -142,10 +167,72 @@ impl Config {
     pub fn parameters(&self) -> u64 {
         let (h, f) = (self.hidden_size as u64, self.intermediate_size as u64);
         let (q, kv) = (self.query_width() as u64, self.kv_width() as u64);
-        let layer = h * (q + 2 * kv) + q * h + 3 * h * f + 2 * h;
+        let biases = if self.attention_bias { q + 2 * kv } else { 0 } + if self.output_bias() { h } else { 0 };
+        let norms = 2 * h + if self.head_norms() { 2 * self.head_dim() as u64 } else { 0 };
+        let layer = h * (q + 2 * kv) + q * h + 3 * h * f + norms + biases;
         let embedding = self.vocab_size as u64 * h;
         embedding * if self.tie_word_embeddings { 1 } else { 2 } + layer * self.num_hidden_layers as u64 + h
     }
+}
+
+/// Refuses settings that change the numbers and that no field of [`Config`] holds.
+fn refuse_unsupported(fields: &Map<String, Value>) -> Result<(), LoadError> {
+    let number = |name: &str| fields.get(name).and_then(Value::as_u64);
+    let absent = |name: &str| fields.get(name).is_none_or(Value::is_null);
+    if !absent("quantization_config") {
+        return Err(refused(
+            "quantization_config",
+            "packed weights are not supported; take the original or a GGUF file",
+        ));
+    }
+    let layers = fields.get("layer_types").and_then(Value::as_array);
+    if let Some(other) = layers.and_then(|all| all.iter().find(|kind| *kind != "full_attention")) {
+        return Err(refused("layer_types", format!("{other} is not supported")));
+    }
+    if fields.get("partial_rotary_factor").and_then(Value::as_f64).is_some_and(|factor| factor != 1.0) {
+        return Err(refused("partial_rotary_factor", "a partly rotated head is not supported"));
+    }
+    // Qwen files name a window that only counts when it is switched on, from layer max_window_layers on.
+    let qwen = fields.get("model_type").and_then(Value::as_str).is_some_and(|name| name.starts_with("qwen"));
+    let on = fields.get("use_sliding_window").and_then(Value::as_bool).unwrap_or(!qwen);
+    let reached = layers.is_none() && number("max_window_layers") < number("num_hidden_layers");
+    let window =
+        number("sliding_window").filter(|window| number("max_position_embeddings").is_none_or(|p| *window < p));
+    match window {
+        Some(window) if on && reached => {
+            Err(refused("sliding_window", format!("attention over a window of {window} tokens is not supported")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Moves what newer files say in `rope_parameters`, and what older ones call `type`, to `rope_theta` and
+/// `rope_scaling`.
+fn place_rope(fields: &mut Map<String, Value>) -> Result<(), LoadError> {
+    for source in ["rope_parameters", "rope_scaling"] {
+        let mut rope = match fields.remove(source) {
+            None | Some(Value::Null) => continue,
+            Some(Value::Object(rope)) => rope,
+            Some(other) => return Err(refused(source, format!("{other} is no object"))),
+        };
+        if let Some(theta) = rope.remove("rope_theta") {
+            fields.insert("rope_theta".into(), theta);
+        }
+        let old = rope.remove("type");
+        let kind = rope.entry("rope_type").or_insert(old.unwrap_or(Value::Null));
+        if *kind == "default" {
+            continue;
+        }
+        if !kind.is_string() {
+            return Err(refused(source, "rope_type is missing"));
+        }
+        let scaling: RopeScaling =
+            serde_json::from_value(Value::Object(rope)).map_err(|e| refused(source, e.to_string()))?;
+        let value = serde_json::to_value(scaling).map_err(|e| refused(source, e.to_string()))?;
+        fields.insert("rope_scaling".into(), value);
+        break;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -172,14 +259,56 @@ mod tests {
             ("\"num_attention_heads\":2", "\"num_attention_heads\":2,\"head_dim\":3", "head_dim"),
             (
                 "\"num_attention_heads\":2",
-                "\"num_attention_heads\":2,\"rope_scaling\":{\"type\":\"yarn\"}",
+                "\"num_attention_heads\":2,\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":2}",
                 "rope_scaling",
             ),
-            ("\"num_attention_heads\":2", "\"num_attention_heads\":2,\"attention_bias\":true", "attention_bias"),
+            ("\"num_attention_heads\":2", "\"num_attention_heads\":2,\"mlp_bias\":true", "mlp_bias"),
+            ("\"num_attention_heads\":2", "\"num_attention_heads\":2,\"sliding_window\":8", "sliding_window"),
+            (
+                "\"num_attention_heads\":2",
+                "\"num_attention_heads\":2,\"quantization_config\":{}",
+                "quantization_config",
+            ),
+            (
+                "\"num_attention_heads\":2",
+                "\"num_attention_heads\":2,\"rope_scaling\":{\"type\":\"yarn\",\"factor\":2,\"mscale\":1}",
+                "mscale",
+            ),
+            (
+                "\"num_attention_heads\":2",
+                "\"num_attention_heads\":2,\"rope_parameters\":{\"factor\":2}",
+                "rope_parameters",
+            ),
         ] {
             let error = Config::from_json(GOOD.replace(from, to).as_bytes()).unwrap_err().to_string();
             assert!(error.contains(field), "{error}");
         }
+    }
+
+    #[test]
+    fn a_window_counts_only_where_it_is_used() {
+        let qwen = |more: &str| {
+            let json = GOOD.replace("\"llama\"", "\"qwen2\"").replace('}', &format!(",\"sliding_window\":8{more}}}"));
+            Config::from_json(json.as_bytes())
+        };
+        assert!(qwen("").is_ok_and(|config| config.attention_bias && !config.output_bias()));
+        assert!(qwen(",\"use_sliding_window\":true,\"max_window_layers\":1").is_ok());
+        assert!(qwen(",\"use_sliding_window\":true,\"max_window_layers\":0").is_err());
+        assert!(qwen(",\"layer_types\":[\"sliding_attention\"]").is_err());
+    }
+
+    #[test]
+    fn rotary_settings_are_found_where_old_and_new_files_have_them() {
+        let read = |more: &str| Config::from_json(GOOD.replace('}', &format!(",{more}}}")).as_bytes()).unwrap();
+        let new = read("\"rope_parameters\":{\"rope_type\":\"linear\",\"factor\":2,\"rope_theta\":5000}");
+        let old = read("\"rope_theta\":5000,\"rope_scaling\":{\"type\":\"linear\",\"factor\":2.0}");
+        assert_eq!(new, old);
+        assert_eq!(new.rope_scaling, Some(RopeScaling::Linear { factor: 2.0 }));
+        let plain = read("\"rope_parameters\":{\"rope_type\":\"default\",\"rope_theta\":5000}");
+        assert_eq!((plain.rope_theta, plain.rope_scaling), (5000.0, None));
+        // What is written is read again.
+        let again = Config::from_json(&serde_json::to_vec(&new).unwrap()).unwrap();
+        assert_eq!(again, new);
     }
 
     #[test]

@@ -22,8 +22,16 @@ pub struct Layer {
     pub attention_norm: Param<Tensor<1>>,
     /// Queries, keys and values, `[hidden, query_width + 2 kv_width]`.
     pub qkv: Param<Tensor<2>>,
+    /// Biases of queries, keys and values, `[query_width + 2 kv_width]`, where the family has them.
+    pub attention_bias: Option<Param<Tensor<1>>>,
+    /// RMSNorm of every query head, `[head_dim]`, where the family has it.
+    pub query_norm: Option<Param<Tensor<1>>>,
+    /// RMSNorm of every key head, `[head_dim]`, where the family has it.
+    pub key_norm: Option<Param<Tensor<1>>>,
     /// Attention output, `[query_width, hidden]`.
     pub output: Param<Tensor<2>>,
+    /// Bias of the attention output, `[hidden]`, where the family has it.
+    pub mixed_bias: Option<Param<Tensor<1>>>,
     /// RMSNorm before the MLP, `[hidden]`.
     pub mlp_norm: Param<Tensor<1>>,
     /// Gate and up projections, `[hidden, 2 intermediate]`.
@@ -45,9 +53,14 @@ pub struct Decoder {
     pub head: Option<Param<Tensor<2>>>,
 }
 
+/// `x` with a root mean square of 1 over its last dimension.
+fn normalised<const D: usize>(x: Tensor<D>, epsilon: f64) -> Tensor<D> {
+    let scale = (x.clone().square().mean_dim(D - 1) + epsilon).sqrt().recip();
+    x * scale
+}
+
 fn rms_norm(x: Tensor<3>, weight: &Param<Tensor<1>>, epsilon: f64) -> Tensor<3> {
-    let scale = (x.clone().square().mean_dim(2) + epsilon).sqrt().recip();
-    x * scale * weight.val().unsqueeze::<3>()
+    normalised(x, epsilon) * weight.val().unsqueeze::<3>()
 }
 
 /// `true` where query `i` (at position `start + i`) must not see key `j`, `[1, 1, tokens, start + tokens]`.
@@ -70,11 +83,17 @@ impl Decoder {
         let fan_in = |inputs: usize| 1.0 / (inputs as f64).sqrt();
         let residual = |inputs: usize| fan_in(inputs) / (2.0 * config.num_hidden_layers as f64).sqrt();
         let ones = || Param::from_tensor(Tensor::ones([config.hidden_size], device));
+        let zeros = |size: usize| Param::from_tensor(Tensor::zeros([size], device));
+        let head_norm = || config.head_norms().then(|| Param::from_tensor(Tensor::ones([config.head_dim()], device)));
         let (hidden, mlp, queries) = (config.hidden_size, config.intermediate_size, config.query_width());
         let layers = (0..config.num_hidden_layers).map(|_| Layer {
             attention_norm: ones(),
             qkv: uniform([hidden, queries + 2 * config.kv_width()], fan_in(hidden)),
+            attention_bias: config.attention_bias.then(|| zeros(queries + 2 * config.kv_width())),
+            query_norm: head_norm(),
+            key_norm: head_norm(),
             output: uniform([queries, hidden], residual(queries)),
+            mixed_bias: config.output_bias().then(|| zeros(hidden)),
             mlp_norm: ones(),
             gate_up: uniform([hidden, 2 * mlp], fan_in(hidden)),
             down: uniform([mlp, hidden], residual(mlp)),
@@ -138,10 +157,18 @@ impl Layer {
         let [batch, tokens, _] = x.dims();
         let (heads, kv_heads, width) = (config.num_attention_heads, config.kv_heads(), config.head_dim());
         let all_heads = heads + 2 * kv_heads;
-        let qkv = linear(x, self.qkv.val(), None).reshape([batch, tokens, all_heads, width]).swap_dims(1, 2);
+        let bias = |bias: &Option<Param<Tensor<1>>>| bias.as_ref().map(|bias| bias.val());
+        let qkv = linear(x, self.qkv.val(), bias(&self.attention_bias));
+        let qkv = qkv.reshape([batch, tokens, all_heads, width]).swap_dims(1, 2);
         let cut = |from: usize, to: usize| qkv.clone().slice([0..batch, from..to, 0..tokens, 0..width]);
-        // Queries and keys turn together: one rotation instead of two.
-        let rotated = rope::rotate(cut(0, heads + kv_heads), rows);
+        // Queries and keys are normalised and turned together: one rotation instead of two.
+        let mut pair = cut(0, heads + kv_heads);
+        if let (Some(query), Some(key)) = (&self.query_norm, &self.key_norm) {
+            let row = |norm: &Param<Tensor<1>>, count: usize| norm.val().unsqueeze::<2>().expand([count, width]);
+            let weights = Tensor::cat(vec![row(query, heads), row(key, kv_heads)], 0);
+            pair = normalised(pair, config.rms_norm_eps) * weights.reshape([1, heads + kv_heads, 1, width]);
+        }
+        let rotated = rope::rotate(pair, rows);
         let query = rotated.clone().slice([0..batch, 0..heads, 0..tokens, 0..width]);
         let key = rotated.slice([0..batch, heads..heads + kv_heads, 0..tokens, 0..width]);
         let value = cut(heads + kv_heads, all_heads);
@@ -163,6 +190,7 @@ impl Layer {
             None => scores,
         };
         let mixed = softmax(scores, 3).matmul(value).reshape([batch, heads, tokens, width]);
-        linear(mixed.swap_dims(1, 2).reshape([batch, tokens, heads * width]), self.output.val(), None)
+        let mixed = mixed.swap_dims(1, 2).reshape([batch, tokens, heads * width]);
+        linear(mixed, self.output.val(), bias(&self.mixed_bias))
     }
 }

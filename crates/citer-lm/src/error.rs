@@ -19,12 +19,33 @@ pub enum LoadError {
         /// What is wrong with it.
         detail: String,
     },
+    /// A field of a GGUF file's metadata.
+    #[error("GGUF metadata: {field}: {detail}; choose a supported Llama-type model")]
+    Metadata {
+        /// Which field.
+        field: String,
+        /// What is wrong with it.
+        detail: String,
+    },
     /// A weights file that is no safetensors file, or cut short.
     #[error("the weights file is damaged ({0}): download it again")]
     Weights(String),
+    /// One file of split weights cannot be read.
+    #[error(
+        "{file}, a part of the split weights, cannot be read ({detail}): put it next to model.safetensors.index.json"
+    )]
+    Shard {
+        /// Which file.
+        file: String,
+        /// What went wrong.
+        detail: String,
+    },
     /// A tensor that the model needs is missing.
     #[error("the weights file has no tensor {0}: it does not belong to this config.json")]
     MissingTensor(String),
+    /// A tensor that this decoder would leave out.
+    #[error("tensor {0} is of no use to this decoder: choose a supported Llama-type model")]
+    UnknownTensor(String),
     /// A tensor of another shape than the configuration says.
     #[error(
         "tensor {name} has shape {found:?} where config.json asks for {expected:?}: the two files do not belong together"
@@ -38,7 +59,9 @@ pub enum LoadError {
         expected: Vec<usize>,
     },
     /// A tensor type that is not supported.
-    #[error("tensor {name} has type {dtype}: only F32, F16 and BF16 are supported")]
+    #[error(
+        "tensor {name} has type {dtype}: choose a file with F32, F16 or BF16 or, in GGUF, also Q8_0, Q5_0, Q4_0, Q6_K or Q4_K"
+    )]
     DType {
         /// Tensor name.
         name: String,
@@ -51,6 +74,11 @@ pub enum LoadError {
     /// A tokenizer that does not fit the model.
     #[error("the tokenizer does not fit the model: {0}; use the tokenizer.json that came with it")]
     Tokenizer(String),
+    /// A chat template that does not compile, or that refuses the conversation.
+    #[error(
+        "the chat template cannot be used ({0}): start a new chat or use the tokenizer_config.json that came with the model"
+    )]
+    Template(String),
     /// No usable graphics device.
     #[error("no graphics device for WebGPU ({0}): update the browser or its graphics driver, or use another browser")]
     NoDevice(String),

@@ -1,6 +1,6 @@
 //! Conversion of llama2.c checkpoints (version 0, F32) into `config.json` and safetensors.
 
-use crate::{config::Config, error::LoadError};
+use crate::{config::Config, error::LoadError, tensors::halves};
 use safetensors::{Dtype, tensor::TensorView};
 
 /// Reads numbers from the front of a file.
@@ -23,19 +23,6 @@ impl Reader<'_> {
 
 fn damaged(detail: &str) -> LoadError {
     LoadError::Weights(format!("no llama2.c checkpoint: {detail}"))
-}
-
-/// Rows of a query or key matrix from llama2.c's order (the two halves of a rotated pair side by side) to that of
-/// Hugging Face (first all first halves, then all second halves), head by head. A row has `width` values.
-fn unwind(data: &[u8], head_dim: usize, width: usize) -> Vec<u8> {
-    let row = width * 4;
-    let rows = data.len() / row;
-    let source = |target: usize| {
-        let (head, place) = (target / head_dim * head_dim, target % head_dim);
-        let half = head_dim / 2;
-        head + if place < half { 2 * place } else { 2 * (place - half) + 1 }
-    };
-    (0..rows).flat_map(|target| data[source(target) * row..][..row].to_vec()).collect()
 }
 
 /// The configuration and the safetensors file of a llama2.c checkpoint.
@@ -86,7 +73,7 @@ pub fn convert(bytes: &[u8]) -> Result<(Config, Vec<u8>), LoadError> {
     for (kind, shape, rotated) in kinds {
         for layer in 0..config.num_hidden_layers {
             let data = reader.tensor(shape.iter().product())?;
-            let data = if rotated { unwind(&data, config.head_dim(), h) } else { data };
+            let data = if rotated { halves(&data, config.head_dim(), 4 * h) } else { data };
             tensors.push((format!("model.layers.{layer}.{kind}.weight"), shape.clone(), data));
         }
     }
@@ -108,14 +95,6 @@ pub fn convert(bytes: &[u8]) -> Result<(Config, Vec<u8>), LoadError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn rows_are_unwound_head_by_head() {
-        let rows: Vec<u8> = (0..8u32).flat_map(|row| (row as f32).to_le_bytes()).collect();
-        let turned = unwind(&rows, 4, 1);
-        let values: Vec<f32> = turned.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
-        assert_eq!(values, [0.0, 2.0, 1.0, 3.0, 4.0, 6.0, 5.0, 7.0]);
-    }
 
     #[test]
     fn short_and_absurd_files_are_errors() {

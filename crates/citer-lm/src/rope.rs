@@ -14,12 +14,17 @@ impl Rope {
     /// Tables for `positions` positions.
     pub fn new(config: &Config, positions: usize, device: &Device) -> Self {
         let half = config.head_dim() / 2;
-        let angle = |i: usize| {
-            let (position, pair) = (i / half, i % half);
-            position as f64 * config.rope_theta.powf(-(pair as f64) / half as f64)
+        let plain: Vec<f64> = (0..half).map(|pair| config.rope_theta.powf(-(pair as f64) / half as f64)).collect();
+        let (frequencies, factor) = match &config.rope_scaling {
+            Some(scaling) => {
+                let scaled = scaling.scale(&plain, config.rope_theta, config.max_position_embeddings);
+                (scaled, scaling.attention_factor())
+            }
+            None => (plain, 1.0),
         };
         let table = |f: fn(f64) -> f64| {
-            let values: Vec<f32> = (0..positions * half).map(|i| f(angle(i)) as f32).collect();
+            let value = |i: usize| (f((i / half) as f64 * frequencies[i % half]) * factor) as f32;
+            let values: Vec<f32> = (0..positions * half).map(value).collect();
             Tensor::from_data(TensorData::new(values, [positions, half]), device)
         };
         Self { cos: table(f64::cos), sin: table(f64::sin) }

@@ -6,6 +6,7 @@
 
 use crate::{
     error::LoadError,
+    tensors::Tensors,
     weights::{WeightsFile, WeightsWriter},
 };
 use burn::module::{Module, Param};

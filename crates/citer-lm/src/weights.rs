@@ -4,6 +4,7 @@ use crate::{
     config::Config,
     decoder::{Decoder, Layer},
     error::LoadError,
+    tensors::{Tensors, finite},
 };
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -19,22 +20,23 @@ impl<'a> WeightsFile<'a> {
     pub fn parse(bytes: &'a [u8]) -> Result<Self, LoadError> {
         SafeTensors::deserialize(bytes).map(Self).map_err(|e| LoadError::Weights(e.to_string()))
     }
+}
 
-    /// A tensor's values as f32, after checking its shape and that every value is finite.
-    pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
+impl Tensors for WeightsFile<'_> {
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
         let view = self.0.tensor(name).map_err(|_| LoadError::MissingTensor(name.into()))?;
         if view.shape() != shape {
             return Err(LoadError::Shape { name: name.into(), found: view.shape().to_vec(), expected: shape.to_vec() });
         }
         let data = view.data();
         let pairs = || data.as_chunks::<2>().0.iter();
-        let values: Vec<f32> = match view.dtype() {
+        let values = match view.dtype() {
             Dtype::F32 => data.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
             Dtype::F16 => pairs().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
             Dtype::BF16 => pairs().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
             other => return Err(LoadError::DType { name: name.into(), dtype: format!("{other:?}") }),
         };
-        if values.iter().all(|v| v.is_finite()) { Ok(values) } else { Err(LoadError::NotFinite(name.into())) }
+        finite(name, values)
     }
 }
 
@@ -45,11 +47,20 @@ fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
 
 /// Builds the decoder that `config` describes from the bytes of a safetensors file (F32, F16 or BF16).
 pub fn load(config: &Config, bytes: &[u8], device: &Device) -> Result<Decoder, LoadError> {
-    let file = WeightsFile::parse(bytes)?;
-    let vector = |name: String| {
-        let values = file.tensor(&name, &[config.hidden_size])?;
-        Ok(Param::from_data(TensorData::new(values, [config.hidden_size]), device))
+    decoder(config, &WeightsFile::parse(bytes)?, device)
+}
+
+/// Builds the decoder that `config` describes from its tensors.
+pub fn decoder(config: &Config, file: &dyn Tensors, device: &Device) -> Result<Decoder, LoadError> {
+    let sized = |names: &[(String, usize)]| {
+        let mut values = Vec::new();
+        for (name, size) in names {
+            values.extend(file.tensor(name, &[*size])?);
+        }
+        let size = values.len();
+        Ok::<_, LoadError>(Param::from_data(TensorData::new(values, [size]), device))
     };
+    let vector = |name: String| sized(&[(name, config.hidden_size)]);
     // Files hold [outputs, inputs]; tensors that read the same input are stacked by outputs, then turned once.
     let stacked = |names: &[(String, usize)], inputs: usize| {
         let mut values = Vec::new();
@@ -69,10 +80,18 @@ pub fn load(config: &Config, bytes: &[u8], device: &Device) -> Result<Decoder, L
         let [q, k, v, o] = ["q", "k", "v", "o"].map(|p| name(&format!("self_attn.{p}_proj")));
         let [gate, up, down] = ["gate", "up", "down"].map(|p| name(&format!("mlp.{p}_proj")));
         let (hidden, mlp) = (config.hidden_size, config.intermediate_size);
+        let qkv = [(q, config.query_width()), (k, config.kv_width()), (v, config.kv_width())];
+        let bias = |(name, size): &(String, usize)| (name.replace(".weight", ".bias"), *size);
+        let output = (o, hidden);
+        let head_norm = |part: &str| config.head_norms().then(|| sized(&[(name(part), config.head_dim())])).transpose();
         Ok(Layer {
             attention_norm: vector(name("input_layernorm"))?,
-            qkv: stacked(&[(q, config.query_width()), (k, config.kv_width()), (v, config.kv_width())], hidden)?,
-            output: stacked(&[(o, hidden)], config.query_width())?,
+            attention_bias: config.attention_bias.then(|| sized(&qkv.each_ref().map(bias))).transpose()?,
+            query_norm: head_norm("self_attn.q_norm")?,
+            key_norm: head_norm("self_attn.k_norm")?,
+            mixed_bias: config.output_bias().then(|| sized(&[bias(&output)])).transpose()?,
+            qkv: stacked(&qkv, hidden)?,
+            output: stacked(&[output], config.query_width())?,
             mlp_norm: vector(name("post_attention_layernorm"))?,
             gate_up: stacked(&[(gate, mlp), (up, mlp)], hidden)?,
             down: stacked(&[(down, hidden)], mlp)?,
@@ -107,6 +126,19 @@ pub async fn save(config: &Config, decoder: &Decoder) -> Result<Vec<u8>, LoadErr
         file.add(&name("self_attn.k_proj"), columns(&layer.qkv, q, q + kv)).await?;
         file.add(&name("self_attn.v_proj"), columns(&layer.qkv, q + kv, q + 2 * kv)).await?;
         file.add(&name("self_attn.o_proj"), layer.output.val().transpose()).await?;
+        if let Some(bias) = &layer.attention_bias {
+            for (part, from, to) in [("q", 0, q), ("k", q, q + kv), ("v", q + kv, q + 2 * kv)] {
+                let name = format!("model.layers.{index}.self_attn.{part}_proj.bias");
+                file.add(&name, bias.val().slice([from..to])).await?;
+            }
+        }
+        if let Some(bias) = &layer.mixed_bias {
+            file.add(&format!("model.layers.{index}.self_attn.o_proj.bias"), bias.val()).await?;
+        }
+        if let (Some(query), Some(key)) = (&layer.query_norm, &layer.key_norm) {
+            file.add(&name("self_attn.q_norm"), query.val()).await?;
+            file.add(&name("self_attn.k_norm"), key.val()).await?;
+        }
         file.add(&name("mlp.gate_proj"), columns(&layer.gate_up, 0, mlp)).await?;
         file.add(&name("mlp.up_proj"), columns(&layer.gate_up, mlp, 2 * mlp)).await?;
         file.add(&name("mlp.down_proj"), layer.down.val().transpose()).await?;
