@@ -65,7 +65,8 @@ pub fn run(
     let config = Config::from_json(&workers.slm.config)?;
     let fitted = |name: &str| -> Result<Router, Failure> {
         let path = args.runs.join(format!("{name}.safetensors"));
-        let advice = |e: std::io::Error| format!("{}: {e}; run `citer train` first, it writes the baselines", path.display());
+        let advice =
+            |e: std::io::Error| format!("{}: {e}; run `citer train` first, it writes the baselines", path.display());
         Ok(Router::load(config.hidden_size, &std::fs::read(&path).map_err(advice)?, workers.device)?)
     };
     let mut named = vec![(OURS, Signal::Router(router.clone())), ("CITER round 1", Signal::Router(fitted(FIRST)?))];
@@ -138,7 +139,8 @@ pub fn run(
     };
     let command =
         format!("citer eval --per-family {} --seed {} --curves {}", args.per_family, args.seed, folder.display());
-    let results = Results { command, environment, reading, reliability: reliability(&args.runs, card)?, classes, measurement };
+    let results =
+        Results { command, environment, reading, reliability: reliability(&args.runs, card)?, classes, measurement };
     let summary = results.write(folder)?;
     println!("{} questions in {seconds:.0} s; report: {}\n", questions.len(), folder.join("results.html").display());
     print!("{}", table(&summary));
@@ -153,9 +155,9 @@ fn reliability(runs: &Path, card: &RouterCard) -> Result<Vec<Bin>, Failure> {
 
 fn table(summary: &Summary) -> String {
     let percent = |interval: &Option<citer_train::bootstrap::Interval>| {
-        interval.as_ref().map_or("-".into(), |i| {
-            format!("{:.1} % ({:.1}-{:.1})", 100.0 * i.value, 100.0 * i.low, 100.0 * i.high)
-        })
+        interval
+            .as_ref()
+            .map_or("-".into(), |i| format!("{:.1} % ({:.1}-{:.1})", 100.0 * i.value, 100.0 * i.low, 100.0 * i.high))
     };
     let mut text = format!(
         "| policy | mean accuracy up to {:.0} % remote | accuracy at 5 % | at 10 % | at 20 % | remote share for 95 % of the LLM |\n\

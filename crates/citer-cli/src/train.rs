@@ -27,7 +27,7 @@ pub struct Args {
     #[arg(long, default_value_t = 3)]
     rounds: usize,
     /// Wanted share of remote tokens.
-    #[arg(long, default_value_t = 0.1)]
+    #[arg(long, default_value_t = 0.06)]
     share: f64,
     /// Learn from quality less this cost of an LLM token, instead of from preferences.
     #[arg(long)]

@@ -58,7 +58,8 @@ pub fn routed(
         let sum = all.entry(name).or_default();
         *sum = (sum.0 + hits, sum.1 + total);
     }
-    let classes = all.into_iter().map(|(name, (hits, total))| Class { name: name.into(), routed: Share::new(hits, total) });
+    let classes =
+        all.into_iter().map(|(name, (hits, total))| Class { name: name.into(), routed: Share::new(hits, total) });
     Ok(classes.collect())
 }
 
