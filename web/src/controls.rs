@@ -45,7 +45,7 @@ fn mode_choice(mode: Mode) -> impl IntoView {
 #[component]
 fn Threshold() -> impl IntoView {
     let chat = expect_context::<Chat>();
-    let words = move || format!("{:.2}", chat.threshold());
+    let words = move || strings::threshold(chat.threshold());
     let on_input = move |event| {
         if let Ok(threshold) = event_target_value(&event).parse() {
             chat.set_threshold(threshold);
@@ -59,10 +59,10 @@ fn Threshold() -> impl IntoView {
                 id="threshold"
                 min="0"
                 max="1"
-                step="0.01"
+                step="any"
                 aria-describedby="threshold-help"
                 disabled=move || chat.mode.get() != Mode::Router
-                prop:value=words
+                prop:value=move || chat.threshold().to_string()
                 on:input=on_input
             />
             <output for="threshold">{words}</output>

@@ -138,7 +138,12 @@ pub fn reason(reason: ForcedReason) -> &'static str {
 
 pub fn score(score: f32, threshold: f32, critical: bool) -> String {
     let word = if critical { "below" } else { "not below" };
-    format!("{score:.3}, {word} the threshold {threshold:.2}")
+    format!("{}, {word} the threshold {}", self::threshold(score), self::threshold(threshold))
+}
+
+/// A probability with more digits near its ends, where routers put most of their scores.
+pub fn threshold(value: f32) -> String {
+    if (0.01..0.99).contains(&value) { format!("{value:.2}") } else { format!("{value:.4}") }
 }
 
 /// Why an answer ended, where the reader would not expect it.

@@ -1,10 +1,10 @@
 //! `citer eval`: accuracy of SLM, routed pair and LLM on held-out questions, with 95 % intervals.
 
-use crate::Failure;
-use citer_lm::{LlmFiles, RouterCard, device, pair};
+use crate::{Failure, curves::Costs, shutdown::Interrupted};
+use citer_lm::{LlmFiles, RouterCard, SlmFiles, device, pair};
 use citer_tasks::{Split, suite};
-use citer_train::evaluate::{Pair, Report, Score, alone};
-use citer_train::{card, recipes};
+use citer_train::evaluate::{Report, Score, alone, report};
+use citer_train::{card, recipes, workers::Workers};
 use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
@@ -13,11 +13,11 @@ pub struct Args {
     #[arg(long, default_value = "web/models")]
     models: PathBuf,
     /// Held-out questions a family.
-    #[arg(long, default_value_t = 200)]
-    per_family: usize,
+    #[arg(long, default_value_t = 500)]
+    pub per_family: usize,
     /// Seed of the questions.
     #[arg(long, default_value_t = 1)]
-    seed: u64,
+    pub seed: u64,
     /// Threshold instead of the router card's.
     #[arg(long)]
     threshold: Option<f32>,
@@ -30,28 +30,52 @@ pub struct Args {
     /// Print JSON instead of a table.
     #[arg(long)]
     json: bool,
+    /// Measure the router against every baseline at many thresholds instead, and write the report into this folder.
+    #[arg(long)]
+    pub curves: Option<PathBuf>,
+    /// Folder where `citer train` left the rounds' figures and the baselines' routers.
+    #[arg(long, default_value = "runs/router")]
+    pub runs: PathBuf,
+    #[command(flatten)]
+    pub costs: Costs,
+    /// Threads; as many as the processor has by default.
+    #[arg(long)]
+    workers: Option<usize>,
 }
 
 pub fn run(args: &Args) -> Result<(), Failure> {
     let questions = suite(Split::Test, args.seed, args.per_family);
+    let device = device::cpu();
+    let threads = args.workers.unwrap_or_else(crate::threads);
+    let interrupted = Interrupted::listen();
+    let stop = || interrupted.is_set();
+    let done = |count: usize| {
+        if count.is_multiple_of(500) {
+            eprintln!("{count} of {} questions", questions.len());
+        }
+    };
     if let Some(name) = &args.only {
-        let score = alone(&LlmFiles::read(&args.models, name)?, &questions, &device::cpu())?;
+        let files = LlmFiles::read(&args.models, name)?;
+        let workers = Workers { slm: &files, llm: &files, device: &device, threads };
+        let score = alone(&workers, &questions, &done, &stop)?;
         println!("{}", serde_json::to_string_pretty(&score)?);
         return Ok(());
     }
-    let (mut pair, threshold) = Pair::load(&args.models, &device::cpu())?;
-    let report = pair.report(&questions, args.threshold.unwrap_or(threshold), &mut |stage| eprintln!("{stage} ..."))?;
+    // Reading the SLM's files as the page does checks the router's card against them.
+    let (slm, card) = SlmFiles::read(&args.models)?.engine(1, &device, None)?;
+    let router = slm.router().cloned().ok_or("the pair has no router: run `citer train`")?;
+    let (slm, llm) = (LlmFiles::read(&args.models, pair::SLM)?, LlmFiles::read(&args.models, pair::LLM)?);
+    let workers = Workers { slm: &slm, llm: &llm, device: &device, threads };
+    if let Some(folder) = &args.curves {
+        return crate::curves::run(args, folder, &workers, &router, &card, &questions, &stop);
+    }
+    let threshold = args.threshold.unwrap_or(card.threshold);
+    let report = report(&workers, &router, threshold, &questions, &done, &stop)?;
     if args.cards {
-        write_cards(&args.models, &report)?;
+        write_cards(&args.models, &card, &report)?;
     }
     if args.json {
-        let environment = serde_json::json!({
-            "version": env!("CARGO_PKG_VERSION"),
-            "system": std::env::consts::OS,
-            "processor": std::env::consts::ARCH,
-            "threads": std::thread::available_parallelism().map_or(1, usize::from),
-        });
-        let document = serde_json::json!({"environment": environment, "seed": args.seed, "report": report});
+        let document = serde_json::json!({"environment": environment(), "seed": args.seed, "report": report});
         println!("{}", serde_json::to_string_pretty(&document)?);
     } else {
         print!("{}", table(&report));
@@ -59,13 +83,22 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-fn write_cards(models: &Path, report: &Report) -> Result<(), Failure> {
+/// What the figures were measured on.
+pub fn environment() -> serde_json::Value {
+    serde_json::json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "system": std::env::consts::OS,
+        "processor": std::env::consts::ARCH,
+        "threads": crate::threads(),
+    })
+}
+
+fn write_cards(models: &Path, router: &RouterCard, report: &Report) -> Result<(), Failure> {
     for (name, score) in [(pair::SLM, &report.slm), (pair::LLM, &report.llm)] {
         let text = card::model_card(name, &recipes::recipe(name)?, score, report);
         std::fs::write(models.join(name).join("README.md"), text)?;
     }
-    let router: RouterCard = serde_json::from_slice(&std::fs::read(models.join(pair::ROUTER_CARD))?)?;
-    std::fs::write(models.join(pair::ROUTER).with_file_name("README.md"), card::router_card(&router, report))?;
+    std::fs::write(models.join(pair::ROUTER).with_file_name("README.md"), card::router_card(router, report))?;
     Ok(())
 }
 

@@ -2,11 +2,12 @@
 
 mod ask;
 mod convert;
+mod curves;
 mod eval;
 mod pretrain;
-mod router;
 mod serve;
 mod shutdown;
+mod train;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -23,8 +24,8 @@ struct Citer {
 enum Command {
     /// Train the shipped pair's tokenizer and one of its models; run it again to go on after a stop.
     Pretrain(pretrain::Args),
-    /// Label states by CITER's shortcut, fit the router and choose its threshold.
-    Router(router::Args),
+    /// Label states, fit and calibrate the router in rounds, and choose its threshold.
+    Train(train::Args),
     /// Measure SLM, routed pair and LLM on held-out questions.
     Eval(eval::Args),
     /// Serve the LLM with an OpenAI-compatible API, and the chat page.
@@ -38,10 +39,15 @@ enum Command {
 /// What ends the program with a message.
 type Failure = Box<dyn std::error::Error>;
 
+/// As many threads as the processor runs at once.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 fn main() -> ExitCode {
     let result = match Citer::parse().command {
         Command::Pretrain(args) => pretrain::run(&args),
-        Command::Router(args) => router::run(&args),
+        Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Ask(args) => ask::run(&args),

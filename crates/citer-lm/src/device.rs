@@ -19,7 +19,7 @@ pub async fn gpu() -> Result<Gpu, LoadError> {
     let (device, WgpuSetup { adapter, device: handle, .. }) = opened.map_err(|e| LoadError::NoDevice(e.to_string()))?;
     let info = adapter.get_info();
     let limits = handle.limits();
-    let limit = limits.max_buffer_size.min(u64::from(limits.max_storage_buffer_binding_size));
+    let limit = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size);
     let label = if info.name.is_empty() { "adapter without a name" } else { info.name.as_str() };
     Ok(Gpu { device, name: format!("{label} ({:?})", info.backend), limit })
 }

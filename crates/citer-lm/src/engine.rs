@@ -41,6 +41,15 @@ pub struct Output {
     pub score: f32,
 }
 
+/// What the model knows after a token.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State {
+    /// The final hidden state, `[hidden_size]`: what the head and the router read.
+    pub hidden: Vec<f32>,
+    /// One logit per token of the vocabulary.
+    pub logits: Vec<f32>,
+}
+
 impl Engine {
     /// Puts the parts of a model of the shipped kind together, with its control tokens as chat format.
     pub fn new(
@@ -91,6 +100,11 @@ impl Engine {
         self.tokenizer.clone()
     }
 
+    /// The router, if it has one.
+    pub fn router(&self) -> Option<&Router> {
+        self.router.as_ref()
+    }
+
     /// The chat format.
     pub fn format(&self) -> &ChatFormat {
         &self.format
@@ -99,6 +113,31 @@ impl Engine {
     /// Appends `tokens` to the sequence and returns the output after the last of them: one prefill, or one decode step
     /// when there is one token.
     pub async fn forward(&mut self, tokens: &[TokenId]) -> Result<Output, EngineError> {
+        let last = self.append(tokens, 1)?;
+        let logits = self.decoder.logits(last.clone());
+        // Score and logits come back in one read: a read is the dearest part of a short step in a browser.
+        let both = match &self.router {
+            Some(router) => Tensor::cat(vec![logits, router.logits(last)], 1),
+            None => logits,
+        };
+        let mut values = read(both).await?;
+        let score = if self.router.is_some() { score(values.pop().unwrap_or(f32::NAN)) } else { 1.0 };
+        Ok(Output { logits: values, score })
+    }
+
+    /// Appends `tokens` to the sequence and returns the states after the last `count` of them: what labels and
+    /// baselines look at.
+    pub async fn states(&mut self, tokens: &[TokenId], count: usize) -> Result<Vec<State>, EngineError> {
+        let count = count.clamp(1, tokens.len().max(1));
+        let hidden = self.append(tokens, count)?;
+        let width = self.config.hidden_size;
+        let values = read(Tensor::cat(vec![hidden.clone(), self.decoder.logits(hidden)], 1)).await?;
+        let rows = values.chunks(width + self.config.vocab_size);
+        Ok(rows.map(|row| State { hidden: row[..width].to_vec(), logits: row[width..].to_vec() }).collect())
+    }
+
+    /// Runs `tokens` through the decoder; the final hidden states of the last `count`, `[count, hidden]`.
+    fn append(&mut self, tokens: &[TokenId], count: usize) -> Result<Tensor<2>, EngineError> {
         let vocab = self.config.vocab_size;
         if tokens.is_empty() {
             return Err(EngineError::Empty);
@@ -114,18 +153,13 @@ impl Engine {
         let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, [1, tokens.len()]), &self.device);
         let hidden = self.decoder.hidden(&self.config, &self.rope, ids, Some(&mut self.cache));
         let width = self.config.hidden_size;
-        let last = hidden.slice([0..1, tokens.len() - 1..tokens.len(), 0..width]).reshape([1, width]);
-        let logits = self.decoder.logits(last.clone());
-        // Score and logits come back in one read: a read is the dearest part of a short step in a browser.
-        let both = match &self.router {
-            Some(router) => Tensor::cat(vec![logits, router.logits(last)], 1),
-            None => logits,
-        };
-        let data = both.into_data_async().await.map_err(|e| EngineError::Device(e.to_string()))?;
-        let mut values: Vec<f32> = data.iter::<f32>().collect();
-        let score = if self.router.is_some() { score(values.pop().unwrap_or(f32::NAN)) } else { 1.0 };
-        Ok(Output { logits: values, score })
+        Ok(hidden.slice([0..1, tokens.len() - count..tokens.len(), 0..width]).reshape([count, width]))
     }
+}
+
+async fn read(values: Tensor<2>) -> Result<Vec<f32>, EngineError> {
+    let data = values.into_data_async().await.map_err(|e| EngineError::Device(e.to_string()))?;
+    Ok(data.iter::<f32>().collect())
 }
 
 impl LocalModel for Engine {

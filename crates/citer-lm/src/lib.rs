@@ -38,7 +38,7 @@ pub use error::{EngineError, LoadError};
 pub use gguf::Gguf;
 #[cfg(not(target_family = "wasm"))]
 pub use model::Model;
-pub use pair::{LlmFiles, RouterCard, SlmFiles};
+pub use pair::{LlmFiles, RouterCard, RouterTraining, SlmFiles, ThresholdAt};
 pub use rope_scaling::RopeScaling;
 pub use router::Router;
 pub use sampler::{Sampler, Sampling};

@@ -44,6 +44,40 @@ pub struct RouterCard {
     pub validation_share: f32,
     /// Seed of labels and training.
     pub seed: u64,
+    /// How it was trained.
+    #[serde(default)]
+    pub training: RouterTraining,
+    /// Other thresholds, by the share of remote tokens they gave on validation questions.
+    #[serde(default)]
+    pub thresholds: Vec<ThresholdAt>,
+}
+
+/// How a router was trained, for its card.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RouterTraining {
+    /// Questions that were labelled.
+    pub questions: usize,
+    /// Rounds that were run.
+    pub rounds: usize,
+    /// The round whose router this is.
+    pub best_round: usize,
+    /// States that the loss saw or could have seen.
+    pub states: usize,
+    /// Slope and shift of the calibration folded into the weights.
+    pub calibration: [f64; 2],
+    /// Expected calibration error before and after, on questions neither fitted nor calibrated on.
+    pub calibration_error: [f64; 2],
+}
+
+/// A threshold and what it gave.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ThresholdAt {
+    /// The threshold.
+    pub threshold: f64,
+    /// Share of remote tokens.
+    pub remote: f64,
+    /// Share of right answers.
+    pub accuracy: f64,
 }
 
 /// The files that run in the browser.

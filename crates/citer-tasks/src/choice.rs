@@ -14,6 +14,9 @@ const SKEW: f64 = 0.7;
 pub(crate) const LETTERS: [&str; 4] = ["A", "B", "C", "D"];
 
 /// Draws a fact (common ones more often), a paraphrase that `split` owns, and four choices in random order.
+///
+/// The solution states the fact with the letter of its choice behind the object: finding the letter is then one
+/// look-up of a text that was just written, which tiny models learn.
 pub(crate) fn draft(relations: &'static [Relation], split: Split, stream: &mut Stream) -> Draft {
     let facts = ranked(relations);
     let (relation, (subject, object)) = facts[zipf(stream, facts.len())];
@@ -26,14 +29,16 @@ pub(crate) fn draft(relations: &'static [Relation], split: Split, stream: &mut S
     choices.shuffle(stream);
     let gold = LETTERS[choices.iter().position(|&choice| choice == object).unwrap_or(0)];
 
-    let fields = [("s", subject.to_owned()), ("o", object.to_owned())];
+    let subject_field = ("s", subject.to_owned());
     let listed: Vec<_> = LETTERS.iter().zip(&choices).map(|(letter, choice)| format!("({letter}) {choice}")).collect();
-    let prompt = format!("{} {}", fill(relation.questions[paraphrase], &fields), listed.join(" "));
-    let statement = fill(pick(stream, relation.statements), &fields);
+    let prompt =
+        format!("{} {}", fill(relation.questions[paraphrase], std::slice::from_ref(&subject_field)), listed.join(" "));
+    let object_field = ("o", format!("{object} ({gold})"));
+    let statement = fill(pick(stream, relation.statements), &[subject_field, object_field]);
     Draft {
         key: format!("{}:{subject}:{paraphrase}", relation.name),
         prompt,
-        solution: format!("{statement} Therefore, the answer is ({gold})."),
+        solution: format!("{statement} The answer is ({gold})."),
         gold: gold.to_owned(),
     }
 }

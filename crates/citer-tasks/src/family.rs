@@ -89,7 +89,12 @@ impl FromStr for Split {
     }
 }
 
-fn find<T: Copy>(what: &'static str, name: &str, all: &[T], label: fn(T) -> &'static str) -> Result<T, UnknownName> {
+pub(crate) fn find<T: Copy>(
+    what: &'static str,
+    name: &str,
+    all: &[T],
+    label: fn(T) -> &'static str,
+) -> Result<T, UnknownName> {
     let wanted = name.trim().to_ascii_lowercase();
     all.iter().copied().find(|&item| label(item) == wanted).ok_or_else(|| UnknownName {
         what,

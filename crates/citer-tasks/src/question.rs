@@ -7,23 +7,28 @@ use serde::{Deserialize, Serialize};
 use crate::facts;
 use crate::family::{Family, Split};
 use crate::stream::{Stream, stream};
+use crate::task::Task;
 use crate::{algebra, choice, word};
 
 /// One question with its gold solution.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Question {
-    /// `family-split-seed-index`: enough to draw the question again.
+    /// `family-split-seed-index`, enough to draw a generated question again; or the id that a file gives.
     pub id: String,
-    /// The family the question belongs to.
-    pub family: Family,
+    /// The generated family or the benchmark the question belongs to.
+    pub family: Task,
     /// The split the question belongs to.
     pub split: Split,
-    /// What the user types.
+    /// What the user types: the whole user message, the same in training, labels and evaluation.
     pub prompt: String,
     /// The gold answer text, with its reasoning.
     pub solution: String,
-    /// The final answer alone: a whole number such as `42`, or a letter `A` to `D`.
+    /// The final answer alone: a number such as `42`, a formula such as `\frac{1}{2}`, or a letter.
     pub gold: String,
+    /// The options' texts, so that an answer may name one instead of its letter. Empty for generated questions, where
+    /// only the letter counts, and for tasks without options.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<String>,
 }
 
 /// What a family's generator returns; `key` names the problem itself, and no two splits share a key.
@@ -48,7 +53,8 @@ fn draft(family: Family, split: Split, stream: &mut Stream) -> Draft {
 /// Question `index` of a family's split: pure and deterministic, any index in any order.
 pub fn question(family: Family, split: Split, seed: u64, index: u64) -> Question {
     let Draft { prompt, solution, gold, .. } = draft(family, split, &mut stream(family, split, seed, index));
-    Question { id: format!("{family}-{split}-{seed}-{index}"), family, split, prompt, solution, gold }
+    let id = format!("{family}-{split}-{seed}-{index}");
+    Question { id, family: family.into(), split, prompt, solution, gold, choices: Vec::new() }
 }
 
 /// The first `per_family` questions of every family, grouped by family.

@@ -13,6 +13,14 @@ fn table(score: &Score) -> String {
     text
 }
 
+fn thresholds(card: &RouterCard) -> String {
+    let rows = card
+        .thresholds
+        .iter()
+        .map(|t| format!("| {:.4} | {:.1} % | {:.1} % |\n", t.threshold, 100.0 * t.remote, 100.0 * t.accuracy));
+    format!("| threshold | remote tokens | right answers |\n|---|---|---|\n{}", rows.collect::<String>())
+}
+
 /// The card of `slm` or `llm`.
 pub fn model_card(name: &str, recipe: &Recipe, score: &Score, report: &Report) -> String {
     let config = &recipe.config;
@@ -24,8 +32,7 @@ pub fn model_card(name: &str, recipe: &Recipe, score: &Score, report: &Report) -
         - Data: the training split of the suite (`citer-tasks`), drawn with seed {}; {} questions in {} steps of {}. \
         The loss looks at answers only.\n\
         - Vocabulary: byte-level BPE over {VOCABULARY_QUESTIONS} questions a family, seed {SEED}.\n\
-        - Optimiser: AdamW, peak learning rate {}, {} steps of warm-up, cosine cycles of {:?} steps, gradients clipped to \
-        norm 1.\n\
+        - Optimiser: Muon for the layers' matrices, AdamW for the rest; peak learning rate {}, {} steps of warm-up, cosine cycles of {:?} steps.\n\
         - Seed of the weights: {}.\n\
         - Command: `citer pretrain {name}`\n\n\
         Accuracy on {} held-out questions a family, greedy (`citer eval --per-family {}`):\n\n{}",
@@ -57,13 +64,22 @@ pub fn router_card(card: &RouterCard, report: &Report) -> String {
         "# citer-router\n\n\
         CITER's router (arXiv 2502.01976) for citer-slm and citer-llm: an MLP over the SLM's final hidden state whose \
         output is P(the SLM's token is good enough).\n\n\
-        - Labels: the shortcut over gold answers of training questions; where both models are wrong the answer is \
-        rolled out with the SLM and judged.\n\
+        - Labels: {} training questions, {} states. The shortcut over gold answers; where both models are wrong both \
+        branches are finished and judged. Later rounds add the states of mixed decoding. {} rounds were run, round {} was \
+        best on validation questions.\n\
         - Loss: Bradley-Terry over the two actions, that is binary cross-entropy on the preferred one. Split by question; \
-        the best epoch is kept.\n\
-        - Seed: {}. Command: `citer router`\n\
+        the best epoch of the best learning rate is kept.\n\
+        - Calibration: Platt scaling, folded into the weights; expected calibration error {:.4}, before {:.4}.\n\
+        - Seed: {}. Command: `citer train`\n\
         - Threshold {:.4}, which gave {:.1} % remote tokens on validation questions.\n\n\
-        On {} held-out questions a family (`citer eval --per-family {}`), {} of the tokens came from the LLM:\n\n{}",
+        On {} held-out questions a family (`citer eval --per-family {}`), {} of the tokens came from the LLM:\n\n{}\n\
+        Other thresholds, on validation questions:\n\n{}",
+        card.training.questions,
+        card.training.states,
+        card.training.rounds,
+        card.training.best_round,
+        card.training.calibration_error[1],
+        card.training.calibration_error[0],
         card.seed,
         card.threshold,
         100.0 * card.validation_share,
@@ -71,5 +87,6 @@ pub fn router_card(card: &RouterCard, report: &Report) -> String {
         report.per_family,
         report.routed.remote,
         table(&report.routed),
+        thresholds(card),
     )
 }

@@ -33,6 +33,9 @@ pub enum TrainError {
     /// Settings that make no sense.
     #[error("{0}")]
     Settings(String),
+    /// Ended by the user.
+    #[error("stopped: run the same command again")]
+    Stopped,
     /// The routed decoder.
     #[error("the answer broke off: {0}")]
     Decode(String),

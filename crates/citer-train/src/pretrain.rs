@@ -2,9 +2,9 @@
 
 use crate::{batch::Batches, error::TrainError, schedule::Schedule};
 use burn::grad_clipping::GradientClippingConfig;
-use burn::module::Module;
+use burn::module::{Module, ParamGroup};
 use burn::nn::loss::CrossEntropyLossConfig;
-use burn::optim::{AdamWConfig, GradientsParams};
+use burn::optim::{AdamWConfig, AdjustLrFn, GradientsParams, ModuleOptimizer, MuonConfig};
 use burn::tensor::Device;
 use citer_lm::{Config, Decoder, Tokenizer, rope::Rope, weights};
 use serde::{Deserialize, Serialize};
@@ -93,9 +93,7 @@ pub fn pretrain(
     let files = Files { folder: folder.into() };
     let device = device.clone().autodiff();
     let mut model = Decoder::random(&recipe.config, recipe.seed, &device);
-    let clipping = GradientClippingConfig::Norm(1.0);
-    let config = AdamWConfig::new().with_beta_2(0.98).with_epsilon(1e-8).with_weight_decay(0.01);
-    let mut optimizer = config.with_grad_clipping(Some(clipping)).init();
+    let mut optimizer = optimizer();
     let mut progress = Progress { recipe: recipe.clone(), step: 0, tokens: 0, seconds: 0.0 };
     if let Ok(json) = std::fs::read(files.path("progress.json")) {
         progress = serde_json::from_slice(&json).map_err(|e| files.checkpoint_error(e))?;
@@ -167,13 +165,20 @@ pub fn pretrain(
     Ok(Outcome::Finished)
 }
 
+/// Muon for the layers' matrices, AdamW for embedding and norms.
+///
+/// Muon (arXiv 2502.16982) learns to copy from the question in a small fraction of the tokens that AdamW needs; its
+/// steps are scaled to AdamW's, so one learning rate serves both.
+fn optimizer() -> ModuleOptimizer {
+    let clipping = GradientClippingConfig::Norm(1.0);
+    let adamw = AdamWConfig::new().with_beta_2(0.98).with_epsilon(1e-8).with_weight_decay(0.01);
+    let matrices = ParamGroup::from_any_predicates(vec!["qkv", "output", "gate_up", "down"]);
+    let muon = MuonConfig::new().with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW);
+    adamw.with_grad_clipping(Some(clipping)).init().with_group(matrices, muon.build(), None)
+}
+
 /// Writes model and optimiser beside the old ones, then switches over by replacing `progress.json`.
-fn save(
-    files: &Files,
-    model: &Decoder,
-    optimizer: &burn::optim::ModuleOptimizer,
-    progress: &Progress,
-) -> Result<(), TrainError> {
+fn save(files: &Files, model: &Decoder, optimizer: &ModuleOptimizer, progress: &Progress) -> Result<(), TrainError> {
     let name = |part: &str| files.path(&format!("{part}-{}.bpk", progress.step));
     model.clone().into_record().save(name("model")).map_err(|e| files.checkpoint_error(e))?;
     optimizer.save(name("optimizer")).map_err(|e| files.checkpoint_error(e))?;

@@ -36,13 +36,13 @@ pub fn recipe(name: &str) -> Result<Recipe, TrainError> {
     match name {
         "slm" => Ok(Recipe {
             config: config(128, 2, 4, 2, 352),
-            schedule: Schedule { cycles: vec![2600], peak: 2e-3, warmup: 60 },
+            schedule: Schedule { cycles: vec![3000], peak: 3e-3, warmup: 60 },
             batch: 24,
             seed: SEED,
         }),
         "llm" => Ok(Recipe {
             config: config(192, 4, 6, 3, 512),
-            schedule: Schedule { cycles: vec![3000], peak: 2e-3, warmup: 100 },
+            schedule: Schedule { cycles: vec![6000, 2400], peak: 3e-3, warmup: 100 },
             batch: 32,
             seed: SEED + 1,
         }),

@@ -2,22 +2,28 @@
 
 use crate::error::TrainError;
 use citer_lm::chat::CONTROL;
-use citer_tasks::{Family, Split, question};
+use citer_tasks::{Family, question};
 use tokenizers::models::TrainerWrapper;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
-use tokenizers::pre_tokenizers::digits::Digits;
 use tokenizers::pre_tokenizers::sequence::Sequence;
-use tokenizers::{AddedToken, Tokenizer};
+use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
+use tokenizers::{AddedToken, SplitDelimiterBehavior, Tokenizer};
+
+/// What no token reaches beyond: a letter in brackets, a word, up to two digits, other signs, spaces.
+const PIECES: &str = r" ?\([A-D]\)| ?\p{L}+| ?\p{N}{1,2}| ?[^\s\p{L}\p{N}]+|\s+";
 
 /// Trains a tokenizer of at most `size` tokens on `per_family` questions of every family and returns tokenizer.json.
 ///
-/// Digits stay single tokens, so numbers are written digit by digit.
+/// A number of up to two digits, with the space before it, is one token, and so is a choice's letter in brackets: what
+/// a model computes or looks up is decided in one step, and the router sees that step as one token.
 pub fn train(size: usize, per_family: u64, seed: u64) -> Result<String, TrainError> {
     let fail = |e: tokenizers::Error| TrainError::Tokenizer(e.to_string());
-    let byte_level = ByteLevel::new(false, true, true);
-    let steps = vec![PreTokenizerWrapper::from(Digits::new(true)), byte_level.into()];
+    let byte_level = ByteLevel::new(false, true, false);
+    let pieces =
+        Split::new(SplitPattern::Regex(PIECES.into()), SplitDelimiterBehavior::Isolated, false).map_err(fail)?;
+    let steps = vec![PreTokenizerWrapper::from(pieces), byte_level.into()];
     let mut tokenizer = Tokenizer::new(BPE::default());
     tokenizer.with_pre_tokenizer(Some(Sequence::new(steps)));
     tokenizer.with_decoder(Some(byte_level));
@@ -31,7 +37,7 @@ pub fn train(size: usize, per_family: u64, seed: u64) -> Result<String, TrainErr
         .into();
     let texts = Family::ALL.into_iter().flat_map(|family| {
         (0..per_family).flat_map(move |index| {
-            let question = question(family, Split::Train, seed, index);
+            let question = question(family, citer_tasks::Split::Train, seed, index);
             [question.prompt, question.solution]
         })
     });
@@ -44,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_text_survives_and_digits_stand_alone() {
+    fn any_text_survives_and_small_numbers_are_one_token() {
         let json = train(600, 200, 1).unwrap();
         assert_eq!(json, train(600, 200, 1).unwrap(), "training is deterministic");
         let tokenizer = citer_lm::Tokenizer::from_json(json.as_bytes()).unwrap();
@@ -52,8 +58,9 @@ mod tests {
             let ids = tokenizer.encode(text).unwrap();
             assert_eq!(tokenizer.decode(&ids), text);
         }
-        let digits = tokenizer.encode("1234").unwrap();
-        assert_eq!(digits.len(), 4);
+        for (text, tokens) in [(" 12", 1), (" (B)", 1), (" 7 (C)", 2)] {
+            assert_eq!(tokenizer.encode(text).unwrap().len(), tokens, "{text}");
+        }
         let end = tokenizer.token("<|end|>").unwrap();
         assert!(!tokenizer.encode("<|end|>").unwrap().contains(&end), "typed control tokens stay text");
     }

@@ -1,0 +1,178 @@
+//! `citer eval --curves`: the router against every baseline over all thresholds, with costs, plots and a report page.
+
+use crate::train::{BASELINES, FIRST};
+use crate::{Failure, eval::Args};
+use citer_lm::{Config, LlmFiles, Router, RouterCard};
+use citer_tasks::{Question, Split, suite};
+use citer_train::calibrate::Bin;
+use citer_train::cost::{Prices, Rates, Reads, Times, Wire};
+use citer_train::measure::{Policy, SHARES, measure, thresholds};
+use citer_train::results::Results;
+use citer_train::rounds::{MOST_SHARE, Round};
+use citer_train::summary::{Reading, Summary};
+use citer_train::{classes, signal::Signal, workers::Workers};
+use std::path::Path;
+
+/// The product's policy in tables.
+const OURS: &str = "CITER";
+
+/// What costs are computed with; every figure is stated in the report.
+#[derive(clap::Args)]
+pub struct Costs {
+    /// Network round trip, in milliseconds.
+    #[arg(long, default_value_t = 85.0)]
+    round_trip: f64,
+    /// A token of the SLM, in milliseconds.
+    #[arg(long, default_value_t = 15.0)]
+    slm_ms: f64,
+    /// A token of the LLM on its server, in milliseconds.
+    #[arg(long, default_value_t = 20.0)]
+    llm_ms: f64,
+    /// US dollars per million prompt tokens (an example price).
+    #[arg(long, default_value_t = 0.90)]
+    prompt_price: f64,
+    /// US dollars per million prompt tokens found in a prefix cache.
+    #[arg(long, default_value_t = 0.09)]
+    cached_price: f64,
+    /// US dollars per million tokens made.
+    #[arg(long, default_value_t = 2.86)]
+    output_price: f64,
+    /// Bytes of a call without its tokens, both directions.
+    #[arg(long, default_value_t = 900.0)]
+    call_bytes: f64,
+    /// Bytes of a token id in a request or an answer.
+    #[arg(long, default_value_t = 5.0)]
+    token_bytes: f64,
+}
+
+/// Bytes read to decode a token: F16 weights, F32 keys and values.
+fn reads(files: &LlmFiles) -> Result<Reads, Failure> {
+    let config = Config::from_json(&files.config)?;
+    let position = 2 * config.num_hidden_layers * config.kv_width() * 4;
+    Ok(Reads { weights: 2.0 * config.parameters() as f64, position: position as f64 })
+}
+
+/// Measures all policies on `questions` and writes the report into `folder`.
+pub fn run(
+    args: &Args,
+    folder: &Path,
+    workers: &Workers,
+    router: &Router,
+    card: &RouterCard,
+    questions: &[Question],
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<(), Failure> {
+    let config = Config::from_json(&workers.slm.config)?;
+    let fitted = |name: &str| -> Result<Router, Failure> {
+        let path = args.runs.join(format!("{name}.safetensors"));
+        let advice =
+            |e: std::io::Error| format!("{}: {e}; run `citer train` first, it writes the baselines", path.display());
+        Ok(Router::load(config.hidden_size, &std::fs::read(&path).map_err(advice)?, workers.device)?)
+    };
+    let mut named = vec![(OURS, Signal::Router(router.clone())), ("CITER round 1", Signal::Router(fitted(FIRST)?))];
+    for (name, _) in BASELINES {
+        let router = fitted(name)?;
+        named.push(match name {
+            "query" => ("query-level", Signal::Query(router)),
+            "co-llm" => ("Co-LLM-style", Signal::Router(router)),
+            _ => ("CITER-S", Signal::Router(router)),
+        });
+    }
+    named.extend([
+        ("max probability", Signal::Peak),
+        ("margin", Signal::Margin),
+        ("entropy", Signal::Entropy),
+        ("random", Signal::Random { seed: args.seed }),
+    ]);
+    let validation = suite(Split::Validation, args.seed, 100);
+    let signals: Vec<Signal> = named.iter().map(|(_, signal)| signal.clone()).collect();
+    let mut chosen = thresholds(workers, &validation, &signals, &SHARES, stop)?;
+    // The recommended threshold is measured exactly.
+    if let Some(ours) = chosen.first_mut() {
+        ours.push(f64::from(card.threshold));
+        ours.sort_by(f64::total_cmp);
+        ours.dedup();
+    }
+    let policies: Vec<Policy> = named
+        .into_iter()
+        .zip(chosen)
+        .map(|((name, signal), thresholds)| Policy { name: name.into(), signal, thresholds })
+        .collect();
+    let done = |count: usize| {
+        if count.is_multiple_of(100) {
+            eprintln!("{count} of {} questions", questions.len());
+        }
+    };
+    let started = std::time::Instant::now();
+    let measurement = measure(workers, questions, &policies, true, &done, stop)?;
+    let seconds = started.elapsed().as_secs_f64();
+    let classes =
+        classes::routed(workers, questions, &Signal::Router(router.clone()), f64::from(card.threshold), stop)?;
+    let rates = Rates {
+        wire: Wire { call: args.costs.call_bytes, token: args.costs.token_bytes },
+        prices: Prices {
+            prompt: args.costs.prompt_price,
+            cached: args.costs.cached_price,
+            output: args.costs.output_price,
+        },
+        slm: reads(workers.slm)?,
+        llm: reads(workers.llm)?,
+        times: Times { round_trip: args.costs.round_trip, slm: args.costs.slm_ms, llm: args.costs.llm_ms },
+    };
+    let mut environment: Vec<(String, String)> = match crate::eval::environment() {
+        serde_json::Value::Object(fields) => {
+            fields.into_iter().map(|(name, value)| (name, value.to_string().trim_matches('"').to_owned())).collect()
+        }
+        _ => Vec::new(),
+    };
+    environment.push(("questions".into(), questions.len().to_string()));
+    environment.push(("seed".into(), args.seed.to_string()));
+    environment.push(("seconds".into(), format!("{seconds:.0}")));
+    environment.push(("SLM sha256".into(), card.slm_sha256.clone()));
+    environment.push(("LLM sha256".into(), card.llm_sha256.clone()));
+    let reading = Reading {
+        policy: OURS.into(),
+        threshold: f64::from(card.threshold),
+        max_share: MOST_SHARE,
+        rates,
+        seed: args.seed,
+    };
+    let command =
+        format!("citer eval --per-family {} --seed {} --curves {}", args.per_family, args.seed, folder.display());
+    let results =
+        Results { command, environment, reading, reliability: reliability(&args.runs, card)?, classes, measurement };
+    let summary = results.write(folder)?;
+    println!("{} questions in {seconds:.0} s; report: {}\n", questions.len(), folder.join("results.html").display());
+    print!("{}", table(&summary));
+    Ok(())
+}
+
+/// The reliability figure of the round that was best.
+fn reliability(runs: &Path, card: &RouterCard) -> Result<Vec<Bin>, Failure> {
+    let rounds: Vec<Round> = serde_json::from_slice(&std::fs::read(runs.join("rounds.json"))?)?;
+    Ok(rounds.into_iter().find(|round| round.number == card.training.best_round).map_or(Vec::new(), |r| r.reliability))
+}
+
+fn table(summary: &Summary) -> String {
+    let percent = |interval: &Option<citer_train::bootstrap::Interval>| {
+        interval
+            .as_ref()
+            .map_or("-".into(), |i| format!("{:.1} % ({:.1}-{:.1})", 100.0 * i.value, 100.0 * i.low, 100.0 * i.high))
+    };
+    let mut text = format!(
+        "| policy | mean accuracy up to {:.0} % remote | accuracy at 5 % | at 10 % | at 20 % | remote share for 95 % of the LLM |\n\
+        |---|---|---|---|---|---|\n",
+        100.0 * MOST_SHARE
+    );
+    for standing in &summary.standings {
+        let at: Vec<String> = standing.accuracy_at.iter().map(percent).collect();
+        text += &format!(
+            "| {} | {} | {} | {} |\n",
+            standing.policy,
+            percent(&standing.limited_area),
+            at.join(" | "),
+            percent(&standing.share_at_target)
+        );
+    }
+    text
+}

@@ -1,0 +1,197 @@
+//! Calibration: makes a router's score the probability it claims to be, and measures how far off it is.
+
+use crate::{
+    error::TrainError,
+    fit::held_back,
+    label::{Action, Label, Origin},
+};
+use burn::module::Param;
+use burn::tensor::{Device, Tensor, TensorData};
+use citer_lm::Router;
+use serde::{Deserialize, Serialize};
+
+/// Platt scaling ("Probabilistic outputs for support vector machines", 1999): `sigmoid(slope * logit + shift)`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Platt {
+    /// Factor of the logit, the inverse temperature.
+    pub slope: f64,
+    /// Added to it.
+    pub shift: f64,
+}
+
+/// States of similar score.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bin {
+    /// Mean score.
+    pub score: f64,
+    /// Share of states where the SLM is preferred.
+    pub share: f64,
+    /// Number of states.
+    pub count: usize,
+}
+
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+impl Platt {
+    /// Newton's method on the mean log loss with a little damping; `outcomes` says where the SLM is preferred.
+    pub fn fit(logits: &[f64], outcomes: &[bool]) -> Self {
+        let mut platt = Self { slope: 1.0, shift: 0.0 };
+        for _ in 0..50 {
+            let (mut gradient, mut hessian) = ([0.0; 2], [1e-6, 0.0, 1e-6]);
+            for (x, right) in logits.iter().zip(outcomes) {
+                let p = sigmoid(platt.slope * x + platt.shift);
+                let (off, weight) = (p - f64::from(u8::from(*right)), p * (1.0 - p));
+                gradient = [gradient[0] + off * x, gradient[1] + off];
+                hessian = [hessian[0] + weight * x * x, hessian[1] + weight * x, hessian[2] + weight];
+            }
+            let determinant = hessian[0] * hessian[2] - hessian[1] * hessian[1];
+            if determinant.abs() < 1e-12 {
+                break;
+            }
+            let slope = (hessian[2] * gradient[0] - hessian[1] * gradient[1]) / determinant;
+            let shift = (hessian[0] * gradient[1] - hessian[1] * gradient[0]) / determinant;
+            platt.slope -= slope.clamp(-1.0, 1.0);
+            platt.shift -= shift.clamp(-1.0, 1.0);
+            if slope.abs() + shift.abs() < 1e-9 {
+                break;
+            }
+        }
+        // A slope that is not positive would turn the order around: leave such a router alone.
+        if platt.slope > 0.0 && platt.slope.is_finite() && platt.shift.is_finite() {
+            platt
+        } else {
+            Self { slope: 1.0, shift: 0.0 }
+        }
+    }
+
+    /// The router whose score is calibrated: the scaling moves into its last layer.
+    pub fn fold(self, router: Router) -> Router {
+        let out = Param::from_tensor(router.out.val() * self.slope);
+        let out_bias = Param::from_tensor(router.out_bias.val() * self.slope + self.shift);
+        Router { out, out_bias, ..router }
+    }
+}
+
+/// At most `count` bins with equally many states each, lowest scores first.
+pub fn bins(scores: &[f64], outcomes: &[bool], count: usize) -> Vec<Bin> {
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_by(|a, b| scores[*a].total_cmp(&scores[*b]));
+    let size = order.len().div_ceil(count.max(1)).max(1);
+    let mean =
+        |ids: &[usize], value: &dyn Fn(usize) -> f64| ids.iter().map(|i| value(*i)).sum::<f64>() / ids.len() as f64;
+    order
+        .chunks(size)
+        .map(|ids| Bin {
+            score: mean(ids, &|i| scores[i]),
+            share: mean(ids, &|i| f64::from(u8::from(outcomes[i]))),
+            count: ids.len(),
+        })
+        .collect()
+}
+
+/// Expected calibration error: mean distance of score and share over the bins, weighted by their states (Naeini et al.,
+/// AAAI 2015, with bins of equal count).
+pub fn expected_error(bins: &[Bin]) -> f64 {
+    let states: usize = bins.iter().map(|bin| bin.count).sum();
+    bins.iter().map(|bin| (bin.score - bin.share).abs() * bin.count as f64).sum::<f64>() / states.max(1) as f64
+}
+
+/// A calibrated router with its reliability on the held-back questions.
+pub struct Calibrated {
+    /// The router.
+    pub router: Router,
+    /// What was applied.
+    pub platt: Platt,
+    /// Expected calibration error before.
+    pub before: f64,
+    /// And after.
+    pub after: f64,
+    /// The reliability figure after.
+    pub bins: Vec<Bin>,
+}
+
+/// Bins of the reliability figure.
+const BINS: usize = 15;
+
+/// Calibrates `router` on the held-back questions' states, two thirds to fit and one third to measure, by question.
+pub fn calibrate(router: Router, labels: &[Label], device: &Device) -> Result<Calibrated, TrainError> {
+    let states: Vec<(&Label, bool)> = labels
+        .iter()
+        .filter(|label| held_back(label.question) && label.origin != Origin::Prompt)
+        .filter_map(|label| Some((label, label.case.preferred()? == Action::Slm)))
+        .collect();
+    let (measured, used): (Vec<_>, Vec<_>) = states.into_iter().partition(|(label, _)| label.question / 5 % 3 == 2);
+    if measured.is_empty() || used.is_empty() {
+        return Err(TrainError::Settings("too few labelled questions to calibrate: label at least fifteen".into()));
+    }
+    let logits = |rows: &[(&Label, bool)]| -> Vec<f64> {
+        let width = rows[0].0.hidden.len();
+        let values: Vec<f32> = rows.iter().flat_map(|(label, _)| label.hidden.iter().copied()).collect();
+        let inputs = Tensor::<2>::from_data(TensorData::new(values, [rows.len(), width]), device);
+        router.logits(inputs).into_data().iter::<f64>().collect()
+    };
+    let outcomes = |rows: &[(&Label, bool)]| rows.iter().map(|(_, right)| *right).collect::<Vec<_>>();
+    let platt = Platt::fit(&logits(&used), &outcomes(&used));
+    let (raw, right) = (logits(&measured), outcomes(&measured));
+    let score = |platt: Platt| raw.iter().map(|x| sigmoid(platt.slope * x + platt.shift)).collect::<Vec<_>>();
+    let before = expected_error(&bins(&score(Platt { slope: 1.0, shift: 0.0 }), &right, BINS));
+    let bins = bins(&score(platt), &right, BINS);
+    Ok(Calibrated { router: platt.fold(router), platt, before, after: expected_error(&bins), bins })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    /// Outcomes whose true probability is sigmoid(0.5 x - 1).
+    fn drawn(count: usize) -> (Vec<f64>, Vec<bool>) {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        (0..count)
+            .map(|_| {
+                let x = rng.random_range(-6.0..6.0);
+                (x, rng.random::<f64>() < sigmoid(0.5 * x - 1.0))
+            })
+            .unzip()
+    }
+
+    #[test]
+    fn platt_scaling_finds_the_true_curve() {
+        let (logits, outcomes) = drawn(20_000);
+        let platt = Platt::fit(&logits, &outcomes);
+        assert!((platt.slope - 0.5).abs() < 0.03 && (platt.shift + 1.0).abs() < 0.06, "{platt:?}");
+        let raw: Vec<f64> = logits.iter().map(|x| sigmoid(*x)).collect();
+        let better: Vec<f64> = logits.iter().map(|x| sigmoid(platt.slope * x + platt.shift)).collect();
+        let error = |scores: &[f64]| expected_error(&bins(scores, &outcomes, 15));
+        assert!(error(&raw) > 0.1 && error(&better) < 0.02, "{} {}", error(&raw), error(&better));
+    }
+
+    #[test]
+    fn one_sided_outcomes_leave_finite_numbers_and_the_order() {
+        let platt = Platt::fit(&[1.0, 2.0, 3.0], &[true, true, true]);
+        assert!(platt.slope > 0.0 && platt.slope.is_finite() && platt.shift.is_finite(), "{platt:?}");
+        let turned = Platt::fit(&[-3.0, -2.0, 2.0, 3.0, 2.5], &[true, true, false, false, true]);
+        assert_eq!(turned, Platt { slope: 1.0, shift: 0.0 });
+    }
+
+    #[test]
+    fn a_folded_router_scores_as_the_scaling_says() {
+        let device = citer_lm::device::cpu();
+        let router = Router::random(4, 3, &device);
+        let inputs = Tensor::<2>::from_data(TensorData::new(vec![0.3f32, -1.0, 0.7, 2.0], [1, 4]), &device);
+        let value = |router: &Router| router.logits(inputs.clone()).into_data().iter::<f64>().next().unwrap();
+        let platt = Platt { slope: 2.0, shift: -0.5 };
+        let expected = 2.0 * value(&router) - 0.5;
+        assert!((value(&platt.fold(router)) - expected).abs() < 1e-5);
+    }
+
+    #[test]
+    fn bins_hold_equally_many_states() {
+        let bins = bins(&[0.9, 0.1, 0.2, 0.8], &[true, false, true, true], 2);
+        assert_eq!(bins.iter().map(|bin| (bin.count, bin.share)).collect::<Vec<_>>(), [(2, 0.5), (2, 1.0)]);
+        assert!((expected_error(&bins) - (0.35 + 0.15) / 2.0).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,213 @@
+//! Measuring policies: every question is answered by the SLM, the LLM and each policy at each threshold, over one tree.
+
+use crate::{
+    error::TrainError,
+    models::Models,
+    oracle::{self, MOST_CALLS},
+    play::Table,
+    signal::{Scorer, Signal},
+    sweep::{Measurement, Outcome, Sweep},
+    tree::Tree,
+    workers::Workers,
+};
+use citer_core::{Answer, Mode};
+use citer_tasks::{Question, is_correct};
+
+/// Shares of critical states that thresholds are chosen for.
+pub const SHARES: [f64; 12] = [0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.8];
+
+/// A policy to measure.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Its name in tables.
+    pub name: String,
+    /// What it looks at.
+    pub signal: Signal,
+    /// The thresholds, ascending.
+    pub thresholds: Vec<f64>,
+}
+
+/// The name of the bound that needs to know the answer.
+pub const ORACLE: &str = "oracle";
+
+/// What one answer cost and whether it is right.
+pub fn outcome(question: &Question, prompt: usize, answer: &Answer) -> Outcome {
+    let (mut remote, mut sent, mut suffix, mut known) = (0, 0, 0, None);
+    for (index, event) in answer.events.iter().enumerate() {
+        if event.source.was_asked() {
+            let prefix = (prompt + index) as u64;
+            remote += 1;
+            sent += prefix;
+            suffix += prefix - known.unwrap_or(0);
+            // The server also knows the token that it made itself.
+            known = Some(prefix + u64::from(event.source.is_remote()));
+        }
+    }
+    let (tokens, prompt) = (answer.events.len() as u32, prompt as u32);
+    Outcome { right: is_correct(question, &answer.text()), tokens, remote, prompt, sent, suffix }
+}
+
+/// One answer of a question at a threshold.
+pub fn answer(
+    models: &mut Models,
+    tree: &mut Tree,
+    scorer: &mut Scorer,
+    question: &Question,
+    mode: Mode,
+    threshold: f64,
+) -> Result<Outcome, TrainError> {
+    let prompt = tree.prompt().len();
+    let table = Table { models, tree, scorer };
+    let answer = { table }.play(&[], mode, threshold as f32)?;
+    Ok(outcome(question, prompt, &answer))
+}
+
+/// All outcomes of one question.
+struct Played {
+    slm: Outcome,
+    llm: Outcome,
+    policies: Vec<Vec<Outcome>>,
+    oracle: Vec<Outcome>,
+}
+
+/// Measures `policies` and, when `with_oracle`, the bound.
+pub fn measure(
+    workers: &Workers,
+    questions: &[Question],
+    policies: &[Policy],
+    with_oracle: bool,
+    done: &(dyn Fn(usize) + Sync),
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<Measurement, TrainError> {
+    let play = |models: &mut Models, index: usize| {
+        let question = &questions[index];
+        let mut tree = models.tree(&question.prompt)?;
+        let random = Signal::Random { seed: 0 };
+        let mut nobody = Scorer::new(&random, index as u64, workers.device);
+        let mut end =
+            |mode, models: &mut Models, tree: &mut Tree| answer(models, tree, &mut nobody, question, mode, 0.0);
+        let slm = end(Mode::LocalOnly, models, &mut tree)?;
+        let llm = end(Mode::RemoteOnly, models, &mut tree)?;
+        let mut outcomes = Vec::with_capacity(policies.len());
+        for policy in policies {
+            let mut scorer = Scorer::new(&policy.signal, index as u64, workers.device);
+            let mut at = |threshold: &f64| answer(models, &mut tree, &mut scorer, question, Mode::Router, *threshold);
+            let mut played = policy.thresholds.iter().map(&mut at).collect::<Result<Vec<_>, _>>()?;
+            if let Signal::Query(_) = policy.signal {
+                // A question that goes to the LLM whole is one streamed call.
+                for outcome in played.iter_mut().filter(|outcome| outcome.remote > 0) {
+                    outcome.sent = u64::from(outcome.prompt);
+                    outcome.suffix = outcome.sent;
+                }
+            }
+            outcomes.push(played);
+        }
+        let oracle =
+            if with_oracle { oracle::outcomes(models, &mut tree, question, workers.device)? } else { Vec::new() };
+        Ok(Played { slm, llm, policies: outcomes, oracle })
+    };
+    let played = workers.each(questions.len(), play, done, stop)?;
+    let mut sweeps: Vec<Sweep> = policies
+        .iter()
+        .enumerate()
+        .map(|(policy, Policy { name, thresholds, .. })| {
+            let at = |setting: usize| played.iter().map(|p| p.policies[policy][setting]).collect();
+            let outcomes = (0..thresholds.len()).map(at).collect();
+            Sweep { policy: name.clone(), thresholds: thresholds.clone(), outcomes }
+        })
+        .collect();
+    if with_oracle {
+        let at = |calls: usize| played.iter().map(|p| p.oracle[calls]).collect();
+        let thresholds = (0..=MOST_CALLS).map(|calls| calls as f64).collect();
+        sweeps.push(Sweep { policy: ORACLE.into(), thresholds, outcomes: (0..=MOST_CALLS).map(at).collect() });
+    }
+    Ok(Measurement {
+        families: questions.iter().map(|question| question.family.to_string()).collect(),
+        slm: played.iter().map(|p| p.slm).collect(),
+        llm: played.iter().map(|p| p.llm).collect(),
+        sweeps,
+    })
+}
+
+/// The thresholds at which `signal` calls each share of `shares` critical, over the states of the SLM's own answers.
+pub fn thresholds(
+    workers: &Workers,
+    questions: &[Question],
+    signals: &[Signal],
+    shares: &[f64],
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<Vec<Vec<f64>>, TrainError> {
+    let scores = |models: &mut Models, index: usize| {
+        let mut tree = models.tree(&questions[index].prompt)?;
+        let mut all = Vec::with_capacity(signals.len());
+        for signal in signals {
+            let mut scorer = Scorer::new(signal, index as u64, workers.device);
+            let table = Table { models, tree: &mut tree, scorer: &mut scorer };
+            let answer = { table }.play(&[], Mode::Router, 0.0)?;
+            all.push(answer.events.iter().map(|event| f64::from(event.score)).collect::<Vec<_>>());
+        }
+        Ok(all)
+    };
+    let questions = workers.each(questions.len(), scores, &|_| {}, stop)?;
+    let chosen = (0..signals.len()).map(|signal| {
+        let mut all: Vec<f64> = questions.iter().flat_map(|q| q[signal].iter().copied()).collect();
+        all.sort_by(f64::total_cmp);
+        let mut thresholds: Vec<f64> = shares.iter().filter_map(|share| quantile(&all, *share)).collect();
+        thresholds.dedup();
+        thresholds
+    });
+    Ok(chosen.collect())
+}
+
+/// The smallest number that `share` of the ascending `values` lie below.
+fn quantile(values: &[f64], share: f64) -> Option<f64> {
+    let rank = (share * values.len() as f64).round() as usize;
+    values.get(rank.min(values.len().saturating_sub(1))).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use citer_core::{Finish, Source, TokenEvent};
+
+    fn event(index: usize, source: Source) -> TokenEvent {
+        TokenEvent {
+            index,
+            id: 1,
+            text: "a".into(),
+            source,
+            score: 0.5,
+            threshold: 0.5,
+            local: vec![],
+            remote: vec![],
+            compute_ms: 0.0,
+            wait_ms: 0.0,
+            bytes_sent: 0,
+            bytes_received: 0,
+            tokens_sent: 0,
+            tokens_cached: 0,
+        }
+    }
+
+    #[test]
+    fn a_session_sends_only_what_the_server_has_not_seen() {
+        let sources = [Source::Local, Source::Remote, Source::Local, Source::Agreed, Source::Remote];
+        let events = sources.into_iter().enumerate().map(|(index, source)| event(index, source)).collect();
+        let answer = Answer { events, tail: String::new(), finish: Finish::End };
+        let question = citer_tasks::suite(citer_tasks::Split::Test, 1, 1).remove(0);
+        let outcome = outcome(&question, 10, &answer);
+        assert_eq!((outcome.tokens, outcome.remote, outcome.prompt, outcome.right), (5, 3, 10, false));
+        // Calls at prefixes of 11, 13 and 14 tokens; after the first the server knows 12, after the second 14.
+        assert_eq!(outcome.sent, 11 + 13 + 14);
+        assert_eq!(outcome.suffix, 11 + 1);
+    }
+
+    #[test]
+    fn quantiles_count_what_lies_below() {
+        let values = [0.1, 0.2, 0.3, 0.4];
+        assert_eq!(quantile(&values, 0.5), Some(0.3));
+        assert_eq!(quantile(&values, 0.0), Some(0.1));
+        assert_eq!(quantile(&values, 1.0), Some(0.4));
+        assert_eq!(quantile(&[], 0.5), None);
+    }
+}

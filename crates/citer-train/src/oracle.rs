@@ -1,0 +1,130 @@
+//! The oracle: the fewest LLM tokens that give a right answer, found by search. No policy can know it; it bounds them.
+
+use crate::{
+    error::TrainError,
+    measure::outcome,
+    models::Models,
+    play::Table,
+    signal::{Scorer, Signal},
+    sweep::Outcome,
+    tree::Tree,
+};
+use burn::tensor::Device;
+use citer_core::{Answer, LocalModel, Mode, Source, TokenId};
+use citer_tasks::Question;
+use futures::executor::block_on;
+
+/// Most LLM tokens that the search spends on an answer.
+pub const MOST_CALLS: usize = 3;
+/// Answers that the search finishes a question at most; what is not found by then counts as out of reach.
+const MOST_ANSWERS: usize = 60;
+
+/// The outcome with at most 0, 1, ... [`MOST_CALLS`] LLM tokens: the cheapest right answer, or the SLM's own wrong one.
+///
+/// Breadth first over the places where both models disagree: after each replaced token the SLM goes on alone.
+pub fn outcomes(
+    models: &mut Models,
+    tree: &mut Tree,
+    question: &Question,
+    device: &Device,
+) -> Result<Vec<Outcome>, TrainError> {
+    let signal = Signal::Peak;
+    let mut scorer = Scorer::new(&signal, 0, device);
+    let mut found: Vec<Outcome> = Vec::with_capacity(MOST_CALLS + 1);
+    let mut answers = 0;
+    // Answers so far with the places of their LLM tokens.
+    let mut level: Vec<(Vec<TokenId>, Vec<usize>)> = vec![(Vec::new(), Vec::new())];
+    let mut own: Option<Outcome> = None;
+    for calls in 0..=MOST_CALLS {
+        if let Some(best) = found.last().copied().filter(|best| best.right) {
+            found.push(best);
+            continue;
+        }
+        let mut next = Vec::new();
+        let mut best: Option<Outcome> = None;
+        for (begun, places) in std::mem::take(&mut level) {
+            if answers >= MOST_ANSWERS || best.is_some() {
+                break;
+            }
+            answers += 1;
+            let ids = finish(models, tree, &mut scorer, &begun)?;
+            let here = judged(question, models, tree, &ids, &places)?;
+            own.get_or_insert(here);
+            if here.right {
+                best = Some(here);
+            } else if calls < MOST_CALLS {
+                branch(models, tree, &ids, &places, &mut next)?;
+            }
+        }
+        level = next;
+        found.extend(best.or(own));
+    }
+    Ok(found)
+}
+
+/// The SLM goes on alone from `begun`.
+fn finish(
+    models: &mut Models,
+    tree: &mut Tree,
+    scorer: &mut Scorer,
+    begun: &[TokenId],
+) -> Result<Vec<TokenId>, TrainError> {
+    let mut ids = begun.to_vec();
+    if ids.last() != Some(&models.format().end) && tree.prompt().len() + ids.len() < models.slm().capacity() {
+        let table = Table { models, tree, scorer };
+        ids.extend({ table }.play(begun, Mode::LocalOnly, 0.0)?.ids());
+    }
+    Ok(ids)
+}
+
+/// Adds a start for every later place where the models disagree.
+fn branch(
+    models: &mut Models,
+    tree: &mut Tree,
+    ids: &[TokenId],
+    places: &[usize],
+    next: &mut Vec<(Vec<TokenId>, Vec<usize>)>,
+) -> Result<(), TrainError> {
+    let from = places.last().map_or(0, |place| place + 1);
+    let path = tree.along(ids);
+    if path.iter().skip(from).any(|node| tree.large(*node).is_none()) {
+        block_on(models.walk(tree, ids))?;
+    }
+    for (place, node) in path.into_iter().enumerate().skip(from) {
+        let large = block_on(models.large(tree, node))?;
+        if large != ids[place] {
+            let mut begun = ids[..place].to_vec();
+            begun.push(large);
+            next.push((begun, places.iter().copied().chain([place]).collect()));
+        }
+    }
+    Ok(())
+}
+
+fn judged(
+    question: &Question,
+    models: &Models,
+    tree: &Tree,
+    ids: &[TokenId],
+    places: &[usize],
+) -> Result<Outcome, TrainError> {
+    let text = models.tokenizer().decode(ids);
+    let events = ids.iter().enumerate().map(|(index, id)| citer_core::TokenEvent {
+        index,
+        id: *id,
+        text: if index == 0 { text.clone() } else { String::new() },
+        source: if places.contains(&index) { Source::Remote } else { Source::Local },
+        score: 0.0,
+        threshold: 0.0,
+        local: Vec::new(),
+        remote: Vec::new(),
+        compute_ms: 0.0,
+        wait_ms: 0.0,
+        bytes_sent: 0,
+        bytes_received: 0,
+        tokens_sent: 0,
+        tokens_cached: 0,
+    });
+    let answer = Answer { events: events.collect(), tail: String::new(), finish: citer_core::Finish::End };
+    Ok(outcome(question, tree.prompt().len(), &answer))
+}

@@ -1,0 +1,109 @@
+//! Playing: the routed decoder over a question's tree, so that evaluation and roll-outs follow the page's very rules.
+
+use crate::{
+    error::TrainError,
+    models::{LONGEST, Models},
+    signal::Scorer,
+    tree::Tree,
+};
+use citer_core::{
+    Answer, Candidate, LocalModel, LocalStep, Mode, RemoteError, RemoteModel, RemoteToken, RoutedDecoder, Settings,
+    StopFlag, TokenId,
+};
+use citer_lm::Tokenizer;
+use futures::{executor::block_on, lock::Mutex};
+use std::sync::Arc;
+
+/// A question as the routed decoder plays it.
+pub struct Table<'a, 's> {
+    /// Both models.
+    pub models: &'a mut Models,
+    /// What they are known to say.
+    pub tree: &'a mut Tree,
+    /// Who scores the SLM's tokens.
+    pub scorer: &'a mut Scorer<'s>,
+}
+
+/// The SLM's side.
+struct Local<'r, 'a, 's> {
+    table: &'r Mutex<Table<'a, 's>>,
+    tokenizer: Arc<Tokenizer>,
+    ids: Vec<TokenId>,
+    capacity: usize,
+    end: TokenId,
+}
+
+impl LocalModel for Local<'_, '_, '_> {
+    type Error = TrainError;
+
+    async fn feed(&mut self, tokens: &[TokenId]) -> Result<LocalStep, TrainError> {
+        let Table { models, tree, scorer } = &mut *self.table.lock().await;
+        self.ids.extend_from_slice(tokens);
+        let node = tree.find(&self.ids);
+        models.small(tree, Tree::ROOT).await?;
+        let small = models.small(tree, node).await?;
+        let step = LocalStep {
+            token: small.token,
+            score: 1.0,
+            top: vec![Candidate { id: small.token, probability: small.peak }],
+        };
+        Ok(LocalStep { score: scorer.score(tree, node), ..step })
+    }
+
+    fn position(&self) -> usize {
+        self.ids.len()
+    }
+
+    fn truncate(&mut self, position: usize) {
+        self.ids.truncate(position);
+    }
+
+    fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    fn vocab_size(&self) -> usize {
+        self.tokenizer.vocab_size()
+    }
+
+    fn is_end(&self, token: TokenId) -> bool {
+        token == self.end
+    }
+
+    fn token_bytes(&self, token: TokenId) -> Vec<u8> {
+        self.tokenizer.token_bytes(token).to_vec()
+    }
+}
+
+/// The LLM's side.
+struct Remote<'r, 'a, 's>(&'r Mutex<Table<'a, 's>>);
+
+impl RemoteModel for Remote<'_, '_, '_> {
+    async fn next_token(&mut self, prefix: &[TokenId]) -> Result<RemoteToken, RemoteError> {
+        let Table { models, tree, .. } = &mut *self.0.lock().await;
+        let node = tree.find(prefix);
+        let token = models.large(tree, node).await.map_err(|e| RemoteError::BadAnswer(e.to_string()))?;
+        let tokens_sent = prefix.len() as u64;
+        Ok(RemoteToken { token, top: Vec::new(), bytes_sent: 0, bytes_received: 0, tokens_sent, tokens_cached: 0 })
+    }
+}
+
+impl Table<'_, '_> {
+    /// Goes on from the answer's first tokens `begun` until the end, as `mode` and `threshold` say. The answer returned
+    /// holds the new tokens only.
+    pub fn play(&mut self, begun: &[TokenId], mode: Mode, threshold: f32) -> Result<Answer, TrainError> {
+        let mut prefix = self.tree.prompt().to_vec();
+        prefix.extend_from_slice(begun);
+        let engine = self.models.slm();
+        let (capacity, tokenizer, end) = (engine.capacity(), engine.shared_tokenizer(), engine.format().end);
+        let max_tokens = LONGEST.saturating_sub(begun.len()).max(1);
+        let settings = Settings { mode, threshold, max_tokens, ..Settings::default() };
+        let table = Mutex::new(Table { models: self.models, tree: self.tree, scorer: self.scorer });
+        let mut local = Local { table: &table, tokenizer, ids: Vec::new(), capacity, end };
+        let stop = StopFlag::default();
+        let mut decoder = RoutedDecoder::new();
+        let mut remote = Remote(&table);
+        let answer = decoder.answer(&mut local, &mut remote, &prefix, &settings, &stop, |_| {});
+        block_on(answer).map_err(|e| TrainError::Decode(e.to_string()))
+    }
+}

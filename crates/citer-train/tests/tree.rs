@@ -1,0 +1,155 @@
+//! Decoding over a tree gives the very answers of decoding with the engines, whatever was asked of the tree before.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use citer_core::{LocalModel, Mode, RemoteError, RemoteModel, RemoteToken, RoutedDecoder, Settings, StopFlag, TokenId};
+use citer_lm::{Config, Decoder, Engine, LlmFiles, Router, Sampler, Sequence, device, weights};
+use citer_tasks::{Question, Split, suite};
+use citer_train::label::{Case, Labeller, Origin, Rule};
+use citer_train::measure::{Policy, measure, thresholds};
+use citer_train::models::{LONGEST, Models};
+use citer_train::play::Table;
+use citer_train::signal::{Scorer, Signal};
+use citer_train::workers::Workers;
+use citer_train::{TrainError, recipes, vocabulary};
+use futures::executor::block_on;
+use std::sync::Arc;
+
+const SIZE: usize = 400;
+
+fn config() -> Config {
+    let mut config = recipes::recipe("slm").unwrap().config;
+    config.vocab_size = SIZE;
+    config.hidden_size = 16;
+    config.head_dim = Some(4);
+    config.intermediate_size = 24;
+    config
+}
+
+/// A random model; two seeds differ at most tokens.
+fn files(seed: u64) -> LlmFiles {
+    let decoder = Decoder::random(&config(), seed, &device::cpu());
+    LlmFiles {
+        config: serde_json::to_vec(&config()).unwrap(),
+        weights: block_on(weights::save(&config(), &decoder)).unwrap(),
+        tokenizer: vocabulary::train(SIZE, 40, 1).unwrap().into_bytes(),
+    }
+}
+
+fn questions() -> Vec<Question> {
+    suite(Split::Test, 3, 1)
+}
+
+struct Llm(Sequence);
+
+impl RemoteModel for Llm {
+    async fn next_token(&mut self, prefix: &[TokenId]) -> Result<RemoteToken, RemoteError> {
+        let (output, _) = self.0.after(prefix).await.map_err(|e| RemoteError::BadAnswer(e.to_string()))?;
+        let token = Sampler::default().choose(&output.logits, prefix.len(), 1).0;
+        Ok(RemoteToken { token, top: vec![], bytes_sent: 0, bytes_received: 0, tokens_sent: 0, tokens_cached: 0 })
+    }
+}
+
+#[test]
+fn the_tree_answers_as_the_engines_do() {
+    let device = device::cpu();
+    let (slm, llm) = (files(1), files(2));
+    let router = Router::random(config().hidden_size, 5, &device);
+    let mut models = Models::load(&slm, &llm, &device).unwrap();
+    let signal = Signal::Router(router.clone());
+    let tokenizer = Arc::new(citer_lm::Tokenizer::from_json(&slm.tokenizer).unwrap());
+    let decoder = weights::load(&config(), &slm.weights, &device).unwrap();
+    let mut engine = Engine::new(config(), decoder, Some(router), tokenizer, usize::MAX, &device).unwrap();
+    let mut remote = Llm(Sequence::new(llm.engine(usize::MAX, &device).unwrap()));
+    let (mut asked, mut kept) = (0, 0);
+    for question in questions() {
+        let mut tree = models.tree(&question.prompt).unwrap();
+        let mut scorer = Scorer::new(&signal, 0, &device);
+        for (mode, threshold) in [
+            (Mode::Router, 0.5),
+            (Mode::RemoteOnly, 0.0),
+            (Mode::Router, 0.4),
+            (Mode::LocalOnly, 0.0),
+            (Mode::Router, 0.6),
+        ] {
+            let mut table = Table { models: &mut models, tree: &mut tree, scorer: &mut scorer };
+            let played = table.play(&[], mode, threshold).unwrap();
+            let prompt = engine.format().question(engine.tokenizer(), &question.prompt).unwrap();
+            let settings = Settings { mode, threshold, max_tokens: LONGEST, ..Settings::default() };
+            let stop = StopFlag::default();
+            engine.truncate(0);
+            let mut decoder = RoutedDecoder::new();
+            let direct = decoder.answer(&mut engine, &mut remote, &prompt, &settings, &stop, |_| {});
+            let direct = block_on(direct).unwrap();
+            assert_eq!(played.ids(), direct.ids(), "{mode:?} at {threshold}");
+            for (a, b) in played.events.iter().zip(&direct.events) {
+                assert_eq!(a.source, b.source);
+                assert!((a.score - b.score).abs() < 1e-4, "{} and {}", a.score, b.score);
+                if mode == Mode::Router {
+                    *(if a.source.is_remote() { &mut asked } else { &mut kept }) += 1;
+                }
+            }
+        }
+    }
+    assert!(asked > 20 && kept > 20, "{asked} asked, {kept} kept: the thresholds split nothing");
+}
+
+#[test]
+fn gold_states_are_labelled_to_the_end_and_prompts_by_whole_answers() {
+    let device = device::cpu();
+    let (slm, llm) = (files(1), files(2));
+    let mut models = Models::load(&slm, &llm, &device).unwrap();
+    let rule = Rule::slm_alone();
+    let question = &questions()[0];
+    let labeller = Labeller { rule: &rule, device: &device, mixed: true };
+    let labels = labeller.label(&mut models, 7, question).unwrap();
+    let gold = models.format().answer(models.tokenizer(), &question.solution).unwrap();
+    let states: Vec<_> = labels.iter().filter(|label| label.origin == Origin::Gold).collect();
+    assert_eq!(states.len(), gold.len(), "one state a gold token, the end included");
+    for (step, label) in states.iter().enumerate() {
+        assert_eq!((label.depth, label.question), (step, 7));
+        let tree_prefix =
+            [&models.format().question(models.tokenizer(), &question.prompt).unwrap()[..], &gold[..step]].concat();
+        let mut engine = slm.engine(usize::MAX, &device).unwrap();
+        let token = block_on(engine.feed(&tree_prefix)).unwrap().token;
+        assert_eq!(label.case == Case::SlmRight, token == gold[step]);
+    }
+    let prompt = labels.iter().find(|label| label.origin == Origin::Prompt).unwrap();
+    assert_eq!(prompt.case, Case::RolledOut { slm: false, llm: false }, "random models answer nothing right");
+    assert!(labels.iter().filter(|label| label.origin == Origin::Mixed).all(|label| label.chances[0].is_nan()));
+}
+
+#[test]
+fn measurements_do_not_depend_on_the_number_of_workers() {
+    let device = device::cpu();
+    let (slm, llm) = (files(1), files(2));
+    let questions = questions();
+    let run = |threads| {
+        let workers = Workers { slm: &slm, llm: &llm, device: &device, threads };
+        let signals = [Signal::Entropy, Signal::Random { seed: 4 }];
+        let chosen = thresholds(&workers, &questions, &signals, &[0.1, 0.5], &|| false).unwrap();
+        let policies: Vec<_> = signals
+            .into_iter()
+            .zip(chosen)
+            .map(|(signal, thresholds)| Policy { name: format!("{signal:?}"), signal, thresholds })
+            .collect();
+        measure(&workers, &questions, &policies, true, &|_| {}, &|| false).unwrap()
+    };
+    let one = run(1);
+    assert_eq!(one, run(3));
+    one.check().unwrap();
+    let remote =
+        |sweep: usize, setting: usize| one.sweeps[sweep].outcomes[setting].iter().map(|o| o.remote).sum::<u32>();
+    for sweep in 0..2 {
+        assert!(remote(sweep, 0) < remote(sweep, 1), "a higher threshold asks more");
+    }
+}
+
+#[test]
+fn a_run_can_be_stopped() {
+    let device = device::cpu();
+    let slm = files(1);
+    let workers = Workers { slm: &slm, llm: &slm, device: &device, threads: 2 };
+    let result = workers.each(10, |_, index| Ok(index), &|_| {}, &|| true);
+    assert!(matches!(result, Err(TrainError::Stopped)));
+    assert_eq!(workers.each(10, |_, index| Ok(index), &|_| {}, &|| false).unwrap(), (0..10).collect::<Vec<_>>());
+}
