@@ -1,7 +1,7 @@
 //! The chat page as a test sees it: through its data attributes, once per look.
 
 use crate::product;
-use citer_core::{Source, TokenId};
+use citer_core::{Source, TokenId, Trace};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -118,6 +118,17 @@ impl Page<'_> {
         let set = self.script(script, vec![json!(threshold.to_string())]).await;
         let set: Option<f32> = set.as_str().and_then(|text| text.parse().ok());
         assert_eq!(set, Some(threshold), "the slider takes the threshold");
+    }
+
+    /// The last answer's trace, as "Save trace" gives it to the person.
+    pub async fn trace(&self) -> Trace {
+        let script = "const make = URL.createObjectURL;
+            URL.createObjectURL = blob => { window.savedTrace = blob.text(); return make.call(URL, blob); };
+            [...document.querySelectorAll('article[data-answer] footer button')].at(-1).click();
+            URL.createObjectURL = make;
+            return window.savedTrace;";
+        let json = self.script(script, vec![]).await;
+        Trace::parse(json.as_str().expect("the button saves a trace")).unwrap()
     }
 
     /// Types a question without sending it.

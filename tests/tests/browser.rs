@@ -3,7 +3,7 @@
 //! `cargo xtask e2e` runs it. What the page shows is compared with the server's own log and with the native run.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use citer_core::TokenId;
+use citer_core::{TokenId, Trace};
 use citer_tests::{
     browser::Browser,
     folder::{TemporaryFolder, copy},
@@ -125,6 +125,7 @@ struct Expected {
     prompt: String,
     ids: Vec<TokenId>,
     scores: Vec<f64>,
+    logits: Vec<Vec<f64>>,
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,8 +151,25 @@ async fn the_browser_agrees_with_transformers() {
         for (step, (got, wanted)) in done.scores.iter().zip(&expected.scores).enumerate() {
             assert!((got - wanted).abs() < 1e-3, "{name}: step {step}: score {got} instead of {wanted}");
         }
+        let worst = largest_difference(&page.trace().await, &expected);
+        println!("browser {name}: largest difference of a log probability {worst:e}");
+        assert!(worst < 1e-3, "{name}: log probabilities off by {worst}");
         browser.close().await;
     }
+}
+
+/// The largest difference between a candidate's log probability in the trace and in the expected logits.
+fn largest_difference(trace: &Trace, expected: &Expected) -> f64 {
+    let mut worst = 0.0f64;
+    for (event, logits) in trace.events.iter().zip(&expected.logits) {
+        let total = logits.iter().map(|logit| logit.exp()).sum::<f64>().ln();
+        assert!(event.local.len() >= 2, "the trace holds the candidates");
+        for candidate in &event.local {
+            let wanted = logits[candidate.id as usize] - total;
+            worst = worst.max((f64::from(candidate.probability).ln() - wanted).abs());
+        }
+    }
+    worst
 }
 
 async fn finished(page: &Page<'_>) -> Look {

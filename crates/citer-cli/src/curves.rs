@@ -1,14 +1,13 @@
 //! `citer eval --curves`: the router against every baseline over all thresholds, with costs, plots and a report page.
 
-use crate::train::{BASELINES, FIRST};
+use crate::train::{BASELINES, FIRST, ROUNDS};
 use crate::{Failure, eval::Args};
-use citer_lm::{Config, LlmFiles, Router, RouterCard};
+use citer_lm::{Config, LlmFiles, Router, RouterCard, hash::sha256, pair};
 use citer_tasks::{Question, Split, suite};
-use citer_train::calibrate::Bin;
 use citer_train::cost::{Prices, Rates, Reads, Times, Wire};
 use citer_train::measure::{Policy, SHARES, measure, thresholds};
 use citer_train::results::Results;
-use citer_train::rounds::{MOST_SHARE, Round};
+use citer_train::rounds::{MOST_SHARE, Record};
 use citer_train::summary::{Reading, Summary};
 use citer_train::{classes, signal::Signal, workers::Workers};
 use std::path::Path;
@@ -62,6 +61,7 @@ pub fn run(
     questions: &[Question],
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<(), Failure> {
+    let record = record(args, card)?;
     let config = Config::from_json(&workers.slm.config)?;
     let fitted = |name: &str| -> Result<Router, Failure> {
         let path = args.runs.join(format!("{name}.safetensors"));
@@ -137,20 +137,28 @@ pub fn run(
         rates,
         seed: args.seed,
     };
+    let best = record.rounds.into_iter().find(|round| round.number == card.training.best_round);
+    let reliability = best.map_or(Vec::new(), |round| round.reliability);
     let command =
         format!("citer eval --per-family {} --seed {} --curves {}", args.per_family, args.seed, folder.display());
-    let results =
-        Results { command, environment, reading, reliability: reliability(&args.runs, card)?, classes, measurement };
+    let results = Results { command, environment, reading, reliability, classes, measurement };
     let summary = results.write(folder)?;
     println!("{} questions in {seconds:.0} s; report: {}\n", questions.len(), folder.join("results.html").display());
     print!("{}", table(&summary));
     Ok(())
 }
 
-/// The reliability figure of the round that was best.
-fn reliability(runs: &Path, card: &RouterCard) -> Result<Vec<Bin>, Failure> {
-    let rounds: Vec<Round> = serde_json::from_slice(&std::fs::read(runs.join("rounds.json"))?)?;
-    Ok(rounds.into_iter().find(|round| round.number == card.training.best_round).map_or(Vec::new(), |r| r.reliability))
+/// What `citer train` left, after checking that it belongs to the pair that is measured.
+fn record(args: &Args, card: &RouterCard) -> Result<Record, Failure> {
+    let path = args.runs.join(ROUNDS);
+    let advice = |e: std::io::Error| format!("{}: {e}; run `citer train` first", path.display());
+    let record: Record = serde_json::from_slice(&std::fs::read(&path).map_err(advice)?)?;
+    let router = sha256(&std::fs::read(args.models.join(pair::ROUTER))?);
+    if (&record.slm_sha256, &record.llm_sha256, &record.router_sha256) != (&card.slm_sha256, &card.llm_sha256, &router)
+    {
+        return Err(format!("{} belongs to another pair: run `citer train` again", path.display()).into());
+    }
+    Ok(record)
 }
 
 fn table(summary: &Summary) -> String {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 pub struct Args {
     /// Folder of the pair.
     #[arg(long, default_value = "web/models")]
-    models: PathBuf,
+    pub models: PathBuf,
     /// Held-out questions a family.
     #[arg(long, default_value_t = 500)]
     pub per_family: usize,

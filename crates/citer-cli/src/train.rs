@@ -5,7 +5,7 @@ use citer_lm::pair::{self, LLM, RouterCard, SLM};
 use citer_lm::{LlmFiles, Router, RouterTraining, ThresholdAt, device, hash::sha256};
 use citer_tasks::{Split, suite};
 use citer_train::fit::{Objective, fit};
-use citer_train::rounds::{Plan, Trained, train};
+use citer_train::rounds::{Plan, Record, Trained, train};
 use citer_train::{recipes, workers::Workers};
 use std::path::{Path, PathBuf};
 
@@ -46,12 +46,15 @@ pub const BASELINES: [(&str, Objective); 3] =
 /// The first round's router.
 pub const FIRST: &str = "round-1";
 
+/// The rounds' figures.
+pub const ROUNDS: &str = "rounds.json";
+
 pub fn run(args: &Args) -> Result<(), Failure> {
     let device = device::cpu();
     let (slm, llm) = (LlmFiles::read(&args.models, SLM)?, LlmFiles::read(&args.models, LLM)?);
     let threads = args.workers.unwrap_or_else(crate::threads);
     let workers = Workers { slm: &slm, llm: &llm, device: &device, threads };
-    // Another seed than pre-training's: other problems, other choices, same split.
+    // Another seed than pre-training's: the same pool of problems and facts, other draws.
     let questions = suite(Split::Train, args.seed ^ 0x0C17E2, args.per_family);
     let validation = suite(Split::Validation, args.seed, args.validation);
     let plan = Plan {
@@ -67,7 +70,13 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let mut say = |line: String| println!("{line}");
     let trained = train(&workers, &plan, &mut say, &stop)?;
     std::fs::create_dir_all(&args.runs)?;
-    std::fs::write(args.runs.join("rounds.json"), serde_json::to_string_pretty(&trained.rounds)? + "\n")?;
+    let record = Record {
+        slm_sha256: sha256(&slm.weights),
+        llm_sha256: sha256(&llm.weights),
+        router_sha256: sha256(&futures::executor::block_on(trained.router.save())?),
+        rounds: trained.rounds.clone(),
+    };
+    std::fs::write(args.runs.join(ROUNDS), serde_json::to_string_pretty(&record)? + "\n")?;
     save(&trained.first, &args.runs.join(format!("{FIRST}.safetensors")))?;
     for (name, objective) in BASELINES {
         println!("baseline {name}");

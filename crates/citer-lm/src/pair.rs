@@ -65,7 +65,7 @@ pub struct RouterTraining {
     pub states: usize,
     /// Slope and shift of the calibration folded into the weights.
     pub calibration: [f64; 2],
-    /// Expected calibration error before and after, on questions neither fitted nor calibrated on.
+    /// Expected calibration error before and after, on questions that neither weights nor calibration were fitted to.
     pub calibration_error: [f64; 2],
 }
 

@@ -129,7 +129,7 @@ pub async fn save(config: &Config, decoder: &Decoder) -> Result<Vec<u8>, LoadErr
         if let Some(bias) = &layer.attention_bias {
             for (part, from, to) in [("q", 0, q), ("k", q, q + kv), ("v", q + kv, q + 2 * kv)] {
                 let name = format!("model.layers.{index}.self_attn.{part}_proj.bias");
-                file.add(&name, bias.val().slice([from..to])).await?;
+                file.add(&name, bias.val().narrow(0, from, to - from)).await?;
             }
         }
         if let Some(bias) = &layer.mixed_bias {

@@ -8,7 +8,7 @@ use citer_tasks::{Family, Split, question};
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
-/// Families in the order they are drawn: maths twice as often, since its problems never repeat.
+/// Families in the order they are drawn: maths twice as often, since its problems hardly repeat.
 const MIX: [Family; 7] = [
     Family::Word,
     Family::Algebra,

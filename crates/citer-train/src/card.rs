@@ -69,6 +69,8 @@ pub fn router_card(card: &RouterCard, report: &Report) -> String {
         best on validation questions.\n\
         - Loss: Bradley-Terry over the two actions, that is binary cross-entropy on the preferred one. Split by question; \
         the best epoch of the best learning rate is kept.\n\
+        - These questions come from the pool that both models were trained on: their confidence there is higher than on new \
+        questions. Thresholds come from validation questions, which no model saw.\n\
         - Calibration: Platt scaling, folded into the weights; expected calibration error {:.4}, before {:.4}.\n\
         - Seed: {}. Command: `citer train`\n\
         - Threshold {:.4}, which gave {:.1} % remote tokens on validation questions.\n\n\

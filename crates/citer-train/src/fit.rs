@@ -24,7 +24,7 @@ const RATES: [f64; 3] = [3e-4, 1e-3, 3e-3];
 pub enum Objective {
     /// Bradley-Terry over the preferred action, long-term cases included (CITER, arXiv 2502.01976).
     Preference,
-    /// The same without the long-term case: where both tokens are wrong the cheaper SLM is preferred (CITER-S).
+    /// The first round without the long-term case: where both tokens are wrong the cheaper SLM is preferred (CITER-S).
     ShortTerm,
     /// Expected answer quality less the LLM's cost, a policy gradient over two actions in closed form.
     Reward {
@@ -53,8 +53,10 @@ impl Objective {
             Self::Query => whole.then(|| label.case.preferred().map(sign)).flatten(),
             _ if whole => None,
             Self::Preference => label.case.preferred().map(sign),
-            Self::ShortTerm => (label.origin == Origin::Gold)
-                .then(|| sign(if label.case == Case::OnlyLlmRight { Action::Llm } else { Action::Slm })),
+            Self::ShortTerm => {
+                let used = label.origin == Origin::Gold && label.case.preferred().is_some();
+                used.then(|| sign(if label.case == Case::OnlyLlmRight { Action::Llm } else { Action::Slm }))
+            }
             Self::Reward { cost } => {
                 let [slm, llm] = label.case.quality();
                 Some([slm - (llm - cost), 0.0])
@@ -121,7 +123,7 @@ impl Scale {
     }
 }
 
-/// Whether a question is held back to choose the best epoch, to calibrate, and to compare rounds: one in five.
+/// Whether a question is held back to choose epoch and learning rate, and to calibrate: one in five, by question.
 pub fn held_back(question: usize) -> bool {
     question % 5 == 4
 }
@@ -150,7 +152,7 @@ pub fn fit(
     for rate in RATES {
         let fitted = data.run(rate, seed, device)?;
         report(format!("learning rate {rate}: held-back loss {:.4} at epoch {}", fitted.loss, fitted.epoch));
-        if best.as_ref().is_none_or(|b| fitted.loss < b.loss) {
+        if best.as_ref().is_none_or(|b| fitted.loss < b.loss || b.loss.is_nan()) {
             best = Some(fitted);
         }
     }
@@ -198,7 +200,7 @@ impl Data<'_> {
             let snapshot = router.valid();
             let loss = self.objective.loss(snapshot.logits(held_inputs.clone()), held_values.clone());
             let loss = loss.into_data().iter::<f64>().next().unwrap_or(f64::NAN);
-            if best.as_ref().is_none_or(|b| loss < b.loss) {
+            if best.as_ref().is_none_or(|b| loss < b.loss || b.loss.is_nan()) {
                 best = Some(Fitted { router: snapshot, loss, epoch, rate });
             } else if best.as_ref().is_some_and(|b| epoch - b.epoch >= PATIENCE) {
                 break;

@@ -217,7 +217,7 @@ impl Labeller<'_> {
         let mut ids = tree.answer(node);
         ids.push(token);
         let room = models.slm().capacity();
-        if token != models.format().end && tree.prompt().len() + ids.len() < room {
+        if !models.format().is_end(token) && tree.prompt().len() + ids.len() < room {
             let table = Table { models, tree, scorer };
             let rest = { table }.play(&ids, self.rule.mode, self.rule.threshold)?;
             ids.extend(rest.ids());

@@ -27,7 +27,7 @@ pub struct Policy {
     pub thresholds: Vec<f64>,
 }
 
-/// The name of the bound that needs to know the answer.
+/// The name of the search that knows the answer.
 pub const ORACLE: &str = "oracle";
 
 /// What one answer cost and whether it is right.
@@ -70,7 +70,7 @@ struct Played {
     oracle: Vec<Outcome>,
 }
 
-/// Measures `policies` and, when `with_oracle`, the bound.
+/// Measures `policies` and, when `with_oracle`, the search that knows the answer.
 pub fn measure(
     workers: &Workers,
     questions: &[Question],

@@ -1,4 +1,6 @@
-//! The oracle: the fewest LLM tokens that give a right answer, found by search. No policy can know it; it bounds them.
+//! The oracle: few LLM tokens that give a right answer, found by a search that knows the answer. No policy can.
+//!
+//! The search is limited, so this is the best that it found and not a proven bound.
 
 use crate::{
     error::TrainError,
@@ -70,7 +72,9 @@ fn finish(
     begun: &[TokenId],
 ) -> Result<Vec<TokenId>, TrainError> {
     let mut ids = begun.to_vec();
-    if ids.last() != Some(&models.format().end) && tree.prompt().len() + ids.len() < models.slm().capacity() {
+    if ids.last().is_none_or(|token| !models.format().is_end(*token))
+        && tree.prompt().len() + ids.len() < models.slm().capacity()
+    {
         let table = Table { models, tree, scorer };
         ids.extend({ table }.play(begun, Mode::LocalOnly, 0.0)?.ids());
     }

@@ -8,9 +8,9 @@ use crate::{
 };
 use citer_core::{
     Answer, Candidate, LocalModel, LocalStep, Mode, RemoteError, RemoteModel, RemoteToken, RoutedDecoder, Settings,
-    StopFlag, TokenId,
+    Source, StopFlag, TokenId,
 };
-use citer_lm::Tokenizer;
+use citer_lm::{Tokenizer, chat::ChatFormat};
 use futures::{executor::block_on, lock::Mutex};
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ struct Local<'r, 'a, 's> {
     tokenizer: Arc<Tokenizer>,
     ids: Vec<TokenId>,
     capacity: usize,
-    end: TokenId,
+    format: ChatFormat,
 }
 
 impl LocalModel for Local<'_, '_, '_> {
@@ -67,7 +67,7 @@ impl LocalModel for Local<'_, '_, '_> {
     }
 
     fn is_end(&self, token: TokenId) -> bool {
-        token == self.end
+        self.format.is_end(token)
     }
 
     fn token_bytes(&self, token: TokenId) -> Vec<u8> {
@@ -95,15 +95,20 @@ impl Table<'_, '_> {
         let mut prefix = self.tree.prompt().to_vec();
         prefix.extend_from_slice(begun);
         let engine = self.models.slm();
-        let (capacity, tokenizer, end) = (engine.capacity(), engine.shared_tokenizer(), engine.format().end);
+        let (capacity, tokenizer, format) = (engine.capacity(), engine.shared_tokenizer(), engine.format().clone());
         let max_tokens = LONGEST.saturating_sub(begun.len()).max(1);
         let settings = Settings { mode, threshold, max_tokens, ..Settings::default() };
         let table = Mutex::new(Table { models: self.models, tree: self.tree, scorer: self.scorer });
-        let mut local = Local { table: &table, tokenizer, ids: Vec::new(), capacity, end };
+        let mut local = Local { table: &table, tokenizer, ids: Vec::new(), capacity, format };
         let stop = StopFlag::default();
         let mut decoder = RoutedDecoder::new();
         let mut remote = Remote(&table);
         let answer = decoder.answer(&mut local, &mut remote, &prefix, &settings, &stop, |_| {});
-        block_on(answer).map_err(|e| TrainError::Decode(e.to_string()))
+        let answer = block_on(answer).map_err(|e| TrainError::Decode(e.to_string()))?;
+        // On the page a failed request keeps the SLM's token; here it would be a silently wrong measurement.
+        if let Some(event) = answer.events.iter().find(|event| matches!(event.source, Source::Forced(_))) {
+            return Err(TrainError::Decode(format!("the LLM failed at token {} of an answer", event.index + 1)));
+        }
+        Ok(answer)
     }
 }

@@ -19,6 +19,7 @@ use crate::{
 use citer_core::Mode;
 use citer_lm::Router;
 use citer_tasks::Question;
+use futures::executor::block_on;
 use serde::{Deserialize, Serialize};
 
 /// Validation areas are taken from no remote token to this share.
@@ -63,6 +64,19 @@ pub struct Round {
     pub reliability: Vec<Bin>,
     /// Thresholds by the share they gave on validation questions.
     pub operating: Vec<Operating>,
+}
+
+/// What a training left, and for which files it counts.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// SHA-256 of the SLM's weights.
+    pub slm_sha256: String,
+    /// SHA-256 of the LLM's weights.
+    pub llm_sha256: String,
+    /// SHA-256 of the router.
+    pub router_sha256: String,
+    /// What each round did.
+    pub rounds: Vec<Round>,
 }
 
 /// A threshold with what it gave on validation questions.
@@ -126,6 +140,9 @@ pub fn train(
     report: &mut dyn FnMut(String),
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<Trained, TrainError> {
+    if plan.validation.is_empty() {
+        return Err(TrainError::Settings("there are no validation questions: ask for some".into()));
+    }
     let mut rule = Rule::slm_alone();
     let mut mixed: Vec<Label> = Vec::new();
     let mut rounds: Vec<Round> = Vec::new();
@@ -142,6 +159,9 @@ pub fn train(
         report(format!("round {number}: {summary}"));
         let fitted = fit(&labels, plan.objective, plan.seed, workers.device, report)?;
         let Calibrated { router, platt, before, after, bins } = calibrate(fitted.router, &labels, workers.device)?;
+        let width = labels.first().map_or(0, |label| label.hidden.len());
+        // What is measured is what ships: rounded to F16.
+        let router = Router::load(width, &block_on(router.save())?, workers.device)?;
         let signal = Signal::Router(router.clone());
         let chosen = thresholds(workers, plan.validation, std::slice::from_ref(&signal), &SHARES, stop)?;
         let policy = Policy {

@@ -4,7 +4,7 @@ use crate::{error::TrainError, models::Models};
 use burn::tensor::Device;
 use citer_lm::LlmFiles;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// The files both models are loaded from, once a worker.
 pub struct Workers<'a> {
@@ -29,6 +29,7 @@ impl Workers<'_> {
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Vec<T>, TrainError> {
         let (next, finished) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let failed = AtomicBool::new(false);
         let results = Mutex::new(Vec::with_capacity(count));
         let run = || {
             let mut models = Models::load(self.slm, self.llm, self.device)?;
@@ -40,7 +41,11 @@ impl Workers<'_> {
                 if stop() {
                     return Err(TrainError::Stopped);
                 }
-                let result = work(&mut models, index)?;
+                // One worker's failure ends the others' work too: its results would be thrown away.
+                if failed.load(Ordering::Relaxed) {
+                    return Ok(());
+                }
+                let result = work(&mut models, index).inspect_err(|_| failed.store(true, Ordering::Relaxed))?;
                 if let Ok(mut results) = results.lock() {
                     results.push((index, result));
                 }
