@@ -10,7 +10,7 @@ use crate::{
     tree::Tree,
     workers::Workers,
 };
-use citer_core::{Answer, Mode};
+use citer_core::Mode;
 use citer_tasks::{Question, is_correct};
 
 /// Shares of critical states that thresholds are chosen for.
@@ -30,21 +30,22 @@ pub struct Policy {
 /// The name of the search that knows the answer.
 pub const ORACLE: &str = "oracle";
 
-/// What one answer cost and whether it is right.
-pub fn outcome(question: &Question, prompt: usize, answer: &Answer) -> Outcome {
-    let (mut remote, mut sent, mut suffix, mut known) = (0, 0, 0, None);
-    for (index, event) in answer.events.iter().enumerate() {
-        if event.source.was_asked() {
+/// What an answer cost: `asked` says token by token whether the LLM made it; the prompt has `prompt` tokens.
+pub fn outcome(prompt: usize, asked: impl IntoIterator<Item = bool>, right: bool) -> Outcome {
+    let mut outcome = Outcome { right, prompt: prompt as u32, ..Outcome::default() };
+    let mut known = 0;
+    for (index, asked) in asked.into_iter().enumerate() {
+        outcome.tokens += 1;
+        if asked {
             let prefix = (prompt + index) as u64;
-            remote += 1;
-            sent += prefix;
-            suffix += prefix - known.unwrap_or(0);
+            outcome.remote += 1;
+            outcome.sent += prefix;
+            outcome.suffix += prefix - known;
             // The server also knows the token that it made itself.
-            known = Some(prefix + u64::from(event.source.is_remote()));
+            known = prefix + 1;
         }
     }
-    let (tokens, prompt) = (answer.events.len() as u32, prompt as u32);
-    Outcome { right: is_correct(question, &answer.text()), tokens, remote, prompt, sent, suffix }
+    outcome
 }
 
 /// One answer of a question at a threshold.
@@ -59,7 +60,8 @@ pub fn answer(
     let prompt = tree.prompt().len();
     let table = Table { models, tree, scorer };
     let answer = { table }.play(&[], mode, threshold as f32)?;
-    Ok(outcome(question, prompt, &answer))
+    let asked = answer.events.iter().map(|event| event.source.is_remote());
+    Ok(outcome(prompt, asked, is_correct(question, &answer.text())))
 }
 
 /// All outcomes of one question.
@@ -168,34 +170,10 @@ fn quantile(values: &[f64], share: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use citer_core::{Finish, Source, TokenEvent};
-
-    fn event(index: usize, source: Source) -> TokenEvent {
-        TokenEvent {
-            index,
-            id: 1,
-            text: "a".into(),
-            source,
-            score: 0.5,
-            threshold: 0.5,
-            local: vec![],
-            remote: vec![],
-            compute_ms: 0.0,
-            wait_ms: 0.0,
-            bytes_sent: 0,
-            bytes_received: 0,
-            tokens_sent: 0,
-            tokens_cached: 0,
-        }
-    }
 
     #[test]
     fn a_session_sends_only_what_the_server_has_not_seen() {
-        let sources = [Source::Local, Source::Remote, Source::Local, Source::Agreed, Source::Remote];
-        let events = sources.into_iter().enumerate().map(|(index, source)| event(index, source)).collect();
-        let answer = Answer { events, tail: String::new(), finish: Finish::End };
-        let question = citer_tasks::suite(citer_tasks::Split::Test, 1, 1).remove(0);
-        let outcome = outcome(&question, 10, &answer);
+        let outcome = outcome(10, [false, true, false, true, true], false);
         assert_eq!((outcome.tokens, outcome.remote, outcome.prompt, outcome.right), (5, 3, 10, false));
         // Calls at prefixes of 11, 13 and 14 tokens; after the first the server knows 12, after the second 14.
         assert_eq!(outcome.sent, 11 + 13 + 14);

@@ -12,8 +12,8 @@ use crate::{
     tree::Tree,
 };
 use burn::tensor::Device;
-use citer_core::{Answer, LocalModel, Mode, Source, TokenId};
-use citer_tasks::Question;
+use citer_core::{LocalModel, Mode, TokenId};
+use citer_tasks::{Question, is_correct};
 use futures::executor::block_on;
 
 /// Most LLM tokens that the search spends on an answer.
@@ -50,7 +50,7 @@ pub fn outcomes(
             }
             answers += 1;
             let ids = finish(models, tree, &mut scorer, &begun)?;
-            let here = judged(question, models, tree, &ids, &places)?;
+            let here = judged(question, models, tree, &ids, &places);
             own.get_or_insert(here);
             if here.right {
                 best = Some(here);
@@ -105,30 +105,8 @@ fn branch(
     Ok(())
 }
 
-fn judged(
-    question: &Question,
-    models: &Models,
-    tree: &Tree,
-    ids: &[TokenId],
-    places: &[usize],
-) -> Result<Outcome, TrainError> {
-    let text = models.tokenizer().decode(ids);
-    let events = ids.iter().enumerate().map(|(index, id)| citer_core::TokenEvent {
-        index,
-        id: *id,
-        text: if index == 0 { text.clone() } else { String::new() },
-        source: if places.contains(&index) { Source::Remote } else { Source::Local },
-        score: 0.0,
-        threshold: 0.0,
-        local: Vec::new(),
-        remote: Vec::new(),
-        compute_ms: 0.0,
-        wait_ms: 0.0,
-        bytes_sent: 0,
-        bytes_received: 0,
-        tokens_sent: 0,
-        tokens_cached: 0,
-    });
-    let answer = Answer { events: events.collect(), tail: String::new(), finish: citer_core::Finish::End };
-    Ok(outcome(question, tree.prompt().len(), &answer))
+fn judged(question: &Question, models: &Models, tree: &Tree, ids: &[TokenId], places: &[usize]) -> Outcome {
+    let asked = (0..ids.len()).map(|index| places.contains(&index));
+    let right = is_correct(question, &models.tokenizer().decode(ids));
+    outcome(tree.prompt().len(), asked, right)
 }
