@@ -5,6 +5,7 @@ use crate::{Failure, eval::Args};
 use citer_lm::{Config, LlmFiles, Router, RouterCard, hash::sha256, pair};
 use citer_tasks::{Question, Split, suite};
 use citer_train::cost::{Prices, Rates, Reads, Times, Wire};
+use citer_train::fit::Objective;
 use citer_train::measure::{Policy, SHARES, measure, thresholds};
 use citer_train::results::Results;
 use citer_train::rounds::{MOST_SHARE, Record};
@@ -70,13 +71,9 @@ pub fn run(
         Ok(Router::load(config.hidden_size, &std::fs::read(&path).map_err(advice)?, workers.device)?)
     };
     let mut named = vec![(OURS, Signal::Router(router.clone())), ("CITER round 1", Signal::Router(fitted(FIRST)?))];
-    for (name, _) in BASELINES {
-        let router = fitted(name)?;
-        named.push(match name {
-            "query" => ("query-level", Signal::Query(router)),
-            "co-llm" => ("Co-LLM-style", Signal::Router(router)),
-            _ => ("CITER-S", Signal::Router(router)),
-        });
+    for (file, name, objective) in BASELINES {
+        let signal = if objective == Objective::Query { Signal::Query } else { Signal::Router };
+        named.push((name, signal(fitted(file)?)));
     }
     named.extend([
         ("max probability", Signal::Peak),

@@ -40,9 +40,12 @@ pub struct Args {
     workers: Option<usize>,
 }
 
-/// The baselines' routers, by file name: what `citer eval --curves` compares with.
-pub const BASELINES: [(&str, Objective); 3] =
-    [("citer-s", Objective::ShortTerm), ("co-llm", Objective::Latent), ("query", Objective::Query)];
+/// The baselines' routers by file name, with their names in tables: what `citer eval --curves` compares with.
+pub const BASELINES: [(&str, &str, Objective); 3] = [
+    ("citer-s", "CITER-S", Objective::ShortTerm),
+    ("co-llm", "Co-LLM-style", Objective::Latent),
+    ("query", "query-level", Objective::Query),
+];
 /// The first round's router.
 pub const FIRST: &str = "round-1";
 
@@ -78,7 +81,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     };
     std::fs::write(args.runs.join(ROUNDS), serde_json::to_string_pretty(&record)? + "\n")?;
     save(&trained.first, &args.runs.join(format!("{FIRST}.safetensors")))?;
-    for (name, objective) in BASELINES {
+    for (name, _, objective) in BASELINES {
         println!("baseline {name}");
         let fitted = fit(&trained.labels, objective, args.seed, &device, &mut say)?;
         save(&fitted.router, &args.runs.join(format!("{name}.safetensors")))?;

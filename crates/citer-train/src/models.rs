@@ -2,11 +2,11 @@
 
 use crate::{
     error::TrainError,
-    tree::{Small, Tree, greedy},
+    tree::{Small, Tree, softmax},
 };
 use burn::tensor::Device;
 use citer_core::TokenId;
-use citer_lm::{Engine, LlmFiles, Sequence, Tokenizer, chat::ChatFormat};
+use citer_lm::{Engine, EngineError, LlmFiles, Sampler, Sequence, Tokenizer, chat::ChatFormat, engine::State};
 
 /// Most tokens of an answer, in labels, roll-outs and evaluation alike.
 pub const LONGEST: usize = 120;
@@ -48,11 +48,10 @@ impl Models {
     pub async fn small<'t>(&mut self, tree: &'t mut Tree, node: usize) -> Result<&'t Small, TrainError> {
         if tree.small(node).is_none() {
             let states = self.slm.states(&tree.prefix(node), 1).await?;
-            let state = states.into_iter().next().ok_or(citer_lm::EngineError::Empty)?;
-            let known = self.tokenizer().vocab_size().min(state.logits.len());
-            tree.set_small(node, Small::new(state.hidden, &state.logits[..known]));
+            let state = states.into_iter().next().ok_or(EngineError::Empty)?;
+            tree.set_small(node, self.said(&state));
         }
-        tree.small(node).ok_or_else(|| citer_lm::EngineError::Empty.into())
+        tree.small(node).ok_or_else(|| EngineError::Empty.into())
     }
 
     /// The LLM's token at a state.
@@ -61,7 +60,8 @@ impl Models {
             return Ok(token);
         }
         let states = self.llm.states(&tree.prefix(node), 1).await?;
-        let token = self.greedy_of(states.first().map_or(&[], |state| &state.logits));
+        let state = states.into_iter().next().ok_or(EngineError::Empty)?;
+        let token = greedy(self.known(&state));
         tree.set_large(node, token);
         Ok(token)
     }
@@ -74,21 +74,27 @@ impl Models {
         ids.extend_from_slice(&answer[..answer.len().saturating_sub(1)]);
         let small = self.slm.states(&ids, path.len()).await?;
         let large = self.llm.states(&ids, path.len()).await?;
-        let known = self.tokenizer().vocab_size();
         let mut walked = Vec::with_capacity(path.len());
         for (((node, gold), small), large) in path.into_iter().zip(answer).zip(small).zip(large) {
-            let chance = |logits: &[f32]| crate::tree::softmax(logits).get(*gold as usize).copied().unwrap_or(0.0);
-            let cut = |logits: &[f32]| known.min(logits.len());
-            let (small_logits, large_logits) =
-                (&small.logits[..cut(&small.logits)], &large.logits[..cut(&large.logits)]);
-            walked.push((node, [chance(small_logits), chance(large_logits)]));
-            tree.set_large(node, greedy(large_logits));
-            tree.set_small(node, Small::new(small.hidden, small_logits));
+            let chance = |logits: &[f32]| softmax(logits).get(*gold as usize).copied().unwrap_or(0.0);
+            walked.push((node, [chance(self.known(&small)), chance(self.known(&large))]));
+            tree.set_large(node, greedy(self.known(&large)));
+            tree.set_small(node, self.said(&small));
         }
         Ok(walked)
     }
 
-    fn greedy_of(&self, logits: &[f32]) -> TokenId {
-        greedy(&logits[..self.tokenizer().vocab_size().min(logits.len())])
+    /// The logits of the tokenizer's tokens: a model may have more for padding.
+    fn known<'s>(&self, state: &'s State) -> &'s [f32] {
+        &state.logits[..self.tokenizer().vocab_size().min(state.logits.len())]
     }
+
+    /// What the SLM says at `state`.
+    fn said(&self, state: &State) -> Small {
+        Small::new(state.hidden.clone(), self.known(state))
+    }
+}
+
+fn greedy(logits: &[f32]) -> TokenId {
+    Sampler::default().choose(logits, 0, 1).0
 }

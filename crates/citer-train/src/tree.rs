@@ -4,6 +4,7 @@
 //! states; each state is computed once, and a sweep over many thresholds costs little more than one answer.
 
 use citer_core::TokenId;
+use citer_lm::Sampler;
 
 /// What the SLM says at a state.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,20 +24,12 @@ pub struct Small {
 impl Small {
     /// Reads token and confidence off logits.
     pub fn new(hidden: Vec<f32>, logits: &[f32]) -> Self {
-        let token = greedy(logits);
-        let probabilities = softmax(logits);
-        let peak = probabilities.get(token as usize).copied().unwrap_or(0.0);
-        let others = probabilities.iter().enumerate().filter(|(id, _)| *id != token as usize);
-        let second = others.map(|(_, p)| *p).fold(0.0, f32::max);
-        let entropy = -probabilities.iter().filter(|p| **p > 0.0).map(|p| p * p.ln()).sum::<f32>();
+        let (token, best) = Sampler::default().choose(logits, 0, 2);
+        let probability = |rank: usize| best.get(rank).map_or(0.0, |candidate| candidate.probability);
+        let (peak, second) = (probability(0), probability(1));
+        let entropy = -softmax(logits).iter().filter(|p| **p > 0.0).map(|p| p * p.ln()).sum::<f32>();
         Self { token, hidden, peak, margin: peak - second, entropy }
     }
-}
-
-/// The most likely token; the lower id of equals.
-pub fn greedy(logits: &[f32]) -> TokenId {
-    let best = logits.iter().enumerate().rev().max_by(|a, b| a.1.total_cmp(b.1));
-    best.map_or(0, |(id, _)| id as TokenId)
 }
 
 /// Probabilities of `logits`.
@@ -181,6 +174,6 @@ mod tests {
         assert!((small.peak - 0.6).abs() < 1e-6 && (small.margin - 0.4).abs() < 1e-6, "{small:?}");
         let expected = -(0.6 * 0.6f32.ln() + 2.0 * 0.2 * 0.2f32.ln());
         assert!((small.entropy - expected).abs() < 1e-6);
-        assert_eq!(greedy(&[1.0, 2.0, 2.0]), 1);
+        assert_eq!(Small::new(vec![], &[1.0, 2.0, 2.0]).token, 1);
     }
 }
