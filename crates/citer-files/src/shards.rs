@@ -1,6 +1,6 @@
 //! Split weights: `model.safetensors.index.json` says which of several safetensors files holds a tensor.
 
-use crate::{error::LoadError, tensors::Tensors, weights::WeightsFile};
+use crate::{error::LoadError, tensors::Tensors, weights_file::WeightsFile};
 use serde::Deserialize;
 use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
