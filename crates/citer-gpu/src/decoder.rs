@@ -267,6 +267,18 @@ impl Decoder {
         Ok(record)
     }
 
+    /// As [`Decoder::feed`] without running ahead, so that [`Decoder::logits`] and [`Decoder::hidden`] belong to the last
+    /// of `ids`.
+    pub async fn feed_alone(&mut self, ids: &[u32]) -> Result<Record, GpuError> {
+        // What ran ahead overwrote the logits: its record alone would not do.
+        self.ahead.clear();
+        let pace = std::mem::take(&mut self.pace);
+        self.pace.fix(1);
+        let fed = self.feed(ids).await;
+        self.pace = pace;
+        fed
+    }
+
     fn drop_ahead(&mut self) {
         if !self.ahead.is_empty() {
             self.pace.observe(true);
