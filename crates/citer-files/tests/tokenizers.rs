@@ -2,7 +2,7 @@
 //! `CITER_TOKENIZERS=FOLDER cargo test --release --test tokenizers -- --ignored`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use citer_lm::{Gguf, Tokenizer, gguf_tokenizer};
+use citer_files::{Gguf, Tokenizer, gguf_tokenizer};
 use std::path::PathBuf;
 
 fn folder() -> PathBuf {
