@@ -1,13 +1,15 @@
 //! GGUF files (versions 1 to 3): metadata and tensors, read from bytes that need not be trusted.
 //!
-//! Format: the GGUF specification of the ggml project. Every length is checked against what is left of the file before
-//! anything is read or allocated.
+//! Format: the GGUF specification of the ggml project. Only metadata and the table of tensors are held; every length is
+//! checked against what is left of the file, and against a limit, before anything is read or allocated.
 
 use crate::{
+    bytes::{Bytes, too_short},
     error::LoadError,
-    ggml::{self, Format},
+    format::{Format, ggml_name},
+    source::{TensorInfo, TensorSource, span},
 };
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
 
 /// A value of the metadata. Numbers of all widths are held in the widest of their kind.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,12 +37,19 @@ struct Entry {
     offset: u64,
 }
 
-/// A parsed GGUF file.
-#[derive(Debug)]
+impl Entry {
+    fn shape(&self) -> Vec<usize> {
+        self.dims.iter().rev().copied().collect()
+    }
+}
+
+/// A GGUF file.
 pub struct Gguf<'a> {
     metadata: HashMap<String, Value>,
     tensors: HashMap<String, Entry>,
-    data: &'a [u8],
+    bytes: Box<dyn Bytes + 'a>,
+    /// Where the tensors begin.
+    data: u64,
 }
 
 /// Most dimensions of a tensor.
@@ -49,28 +58,74 @@ const DIMENSIONS: u32 = 4;
 const DEPTH: u32 = 3;
 /// Largest alignment accepted.
 const ALIGNMENT: u64 = 1 << 16;
+/// Longest header accepted: several times a large vocabulary with its merges and its tokenizer.json.
+const HEADER: u64 = 1 << 26;
+/// Most values in the metadata; a large vocabulary with types and merges has a third of it.
+const VALUES: u64 = 1 << 21;
+/// Most tensors; a decoder of a hundred layers has a fiftieth of it.
+const TENSORS: u64 = 1 << 16;
+/// Bytes read at once from the header.
+const CHUNK: u64 = 1 << 16;
 
 fn damaged(detail: impl std::fmt::Display) -> LoadError {
     LoadError::Weights(format!("GGUF: {detail}"))
 }
 
+/// Reads the header from its front.
 struct Reader<'a> {
-    rest: &'a [u8],
+    bytes: &'a dyn Bytes,
+    /// Where the next byte lies, and where reading has to end.
+    at: u64,
+    end: u64,
+    /// Bytes from `start` on that have been read ahead.
+    ahead: Vec<u8>,
+    start: u64,
     version: u32,
+    values_left: u64,
 }
 
 impl<'a> Reader<'a> {
-    fn take(&mut self, length: u64) -> Result<&'a [u8], LoadError> {
-        let split = usize::try_from(length).ok().and_then(|length| self.rest.split_at_checked(length));
-        let (taken, rest) = split.ok_or_else(|| damaged("it ends too early"))?;
-        self.rest = rest;
+    fn new(bytes: &'a dyn Bytes) -> Self {
+        let end = bytes.len().min(HEADER);
+        Self { bytes, at: 0, end, ahead: Vec::new(), start: 0, version: 0, values_left: VALUES }
+    }
+
+    /// The error of a header that does not end where it has to.
+    fn too_long(&self) -> LoadError {
+        if self.end == HEADER { damaged(format!("its header is longer than {HEADER} bytes")) } else { too_short() }
+    }
+
+    fn fill(&mut self, into: &mut [u8]) -> Result<(), LoadError> {
+        let length = into.len() as u64;
+        let after = self.at.checked_add(length).filter(|after| *after <= self.end).ok_or_else(|| self.too_long())?;
+        if length > CHUNK {
+            self.bytes.read(self.at, into)?;
+        } else {
+            if after > self.start + self.ahead.len() as u64 {
+                self.start = self.at;
+                self.ahead.resize(CHUNK.min(self.end - self.at) as usize, 0);
+                self.bytes.read(self.start, &mut self.ahead)?;
+            }
+            let from = (self.at - self.start) as usize;
+            into.copy_from_slice(&self.ahead[from..][..into.len()]);
+        }
+        self.at = after;
+        Ok(())
+    }
+
+    fn take(&mut self, length: u64) -> Result<Vec<u8>, LoadError> {
+        if length > self.end - self.at {
+            return Err(self.too_long());
+        }
+        let mut taken = vec![0; length as usize];
+        self.fill(&mut taken)?;
         Ok(taken)
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], LoadError> {
-        let (taken, rest) = self.rest.split_first_chunk().ok_or_else(|| damaged("it ends too early"))?;
-        self.rest = rest;
-        Ok(*taken)
+        let mut taken = [0; N];
+        self.fill(&mut taken)?;
+        Ok(taken)
     }
 
     fn u32(&mut self) -> Result<u32, LoadError> {
@@ -88,11 +143,12 @@ impl<'a> Reader<'a> {
 
     fn name(&mut self) -> Result<String, LoadError> {
         let length = self.count()?;
-        let bytes = self.take(length)?;
-        std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| damaged("a name is no UTF-8"))
+        String::from_utf8(self.take(length)?).map_err(|_| damaged("a name is no UTF-8"))
     }
 
     fn value(&mut self, kind: u32, depth: u32) -> Result<Value, LoadError> {
+        self.values_left =
+            self.values_left.checked_sub(1).ok_or_else(|| damaged("its metadata has too many values"))?;
         Ok(match kind {
             0 => Value::Unsigned(self.array::<1>()?[0].into()),
             1 => Value::Signed(i8::from_le_bytes(self.array()?).into()),
@@ -104,7 +160,7 @@ impl<'a> Reader<'a> {
             7 => Value::Bool(self.array::<1>()?[0] != 0),
             8 => {
                 let length = self.count()?;
-                Value::Text(String::from_utf8_lossy(self.take(length)?).into_owned())
+                Value::Text(String::from_utf8_lossy(&self.take(length)?).into_owned())
             }
             9 if depth < DEPTH => {
                 let (kind, count) = (self.u32()?, self.count()?);
@@ -138,13 +194,14 @@ impl<'a> Reader<'a> {
 
 impl<'a> Gguf<'a> {
     /// Whether `bytes` begin like a GGUF file.
-    pub fn is_gguf(bytes: &[u8]) -> bool {
-        bytes.starts_with(b"GGUF")
+    pub fn is_gguf(bytes: &dyn Bytes) -> bool {
+        let mut first = [0; 4];
+        bytes.read(0, &mut first).is_ok_and(|()| &first == b"GGUF")
     }
 
-    /// Reads metadata and the table of tensors; checks that every tensor lies within the file.
-    pub fn parse(bytes: &'a [u8]) -> Result<Self, LoadError> {
-        let mut reader = Reader { rest: bytes, version: 0 };
+    /// Reads metadata and the table of tensors; checks that every tensor lies within the file and on no other.
+    pub fn parse(bytes: impl Bytes + 'a) -> Result<Self, LoadError> {
+        let mut reader = Reader::new(&bytes);
         if &reader.array::<4>()? != b"GGUF" {
             return Err(damaged("it does not begin with GGUF"));
         }
@@ -153,6 +210,9 @@ impl<'a> Gguf<'a> {
             return Err(damaged(format!("version {} is not supported (1 to 3, little-endian)", reader.version)));
         }
         let (tensor_count, metadata_count) = (reader.count()?, reader.count()?);
+        if tensor_count > TENSORS {
+            return Err(damaged(format!("it says that it has {tensor_count} tensors")));
+        }
         let mut metadata = HashMap::new();
         for _ in 0..metadata_count {
             let name = reader.name()?;
@@ -175,17 +235,10 @@ impl<'a> Gguf<'a> {
             Some(Value::Unsigned(size)) if size.is_power_of_two() && *size <= ALIGNMENT => *size,
             Some(other) => return Err(damaged(format!("general.alignment {other:?} is not supported"))),
         };
-        let header = (bytes.len() - reader.rest.len()) as u64;
         // A file without tensors may end with its header.
-        let padding = (header.next_multiple_of(alignment) - header).min(reader.rest.len() as u64);
-        reader.take(padding)?;
-        let file = Self { metadata, tensors, data: reader.rest };
-        for (name, entry) in &file.tensors {
-            if let Some(format) = Format::new(entry.format) {
-                file.data_of(name, entry, format)?;
-            }
-        }
-        Ok(file)
+        let data = reader.at.next_multiple_of(alignment).min(bytes.len());
+        check_places(&tensors, bytes.len() - data)?;
+        Ok(Self { metadata, tensors, bytes: Box::new(bytes), data })
     }
 
     /// A value of the metadata.
@@ -193,31 +246,56 @@ impl<'a> Gguf<'a> {
         self.metadata.get(key)
     }
 
-    /// Names of all tensors, in no order.
+    /// Names of all tensors as they stand in the file, in no order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)
     }
 
     /// The shape of a tensor with the dimension that varies fastest last, if there is such a tensor.
     pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
-        self.tensors.get(name).map(|entry| entry.dims.iter().rev().copied().collect())
+        self.tensors.get(name).map(Entry::shape)
     }
 
-    /// The values of a tensor as f32. Its type has to be one of [`Format`].
-    pub fn tensor(&self, name: &str) -> Result<Vec<f32>, LoadError> {
+    fn entry(&self, name: &str) -> Result<(TensorInfo, u64), LoadError> {
         let entry = self.tensors.get(name).ok_or_else(|| LoadError::MissingTensor(name.into()))?;
-        let unsupported = || LoadError::DType { name: name.into(), dtype: ggml::name(entry.format) };
-        let format = Format::new(entry.format).ok_or_else(unsupported)?;
-        Ok(format.values(self.data_of(name, entry, format)?))
+        let unsupported = || LoadError::DType { name: name.into(), dtype: ggml_name(entry.format) };
+        let format = Format::from_ggml(entry.format).ok_or_else(unsupported)?;
+        Ok((TensorInfo { shape: entry.shape(), format }, self.data + entry.offset))
+    }
+}
+
+/// The tensors by the names and in the row order of the file.
+impl TensorSource for Gguf<'_> {
+    fn info(&self, name: &str) -> Result<TensorInfo, LoadError> {
+        Ok(self.entry(name)?.0)
     }
 
-    fn data_of(&self, name: &str, entry: &Entry, format: Format) -> Result<&'a [u8], LoadError> {
-        let row_fits = entry.dims.first().is_none_or(|row| row.is_multiple_of(format.block().0));
-        let values = entry.dims.iter().try_fold(1usize, |size, dim| size.checked_mul(*dim));
-        let length = values.filter(|_| row_fits).and_then(|values| format.bytes(values));
-        let length = length.ok_or_else(|| damaged(format!("tensor {name} has no whole blocks")))?;
-        let start = usize::try_from(entry.offset).ok();
-        let range = start.and_then(|start| self.data.get(start..)?.get(..length));
-        range.ok_or_else(|| damaged(format!("tensor {name} lies outside the file")))
+    fn rows(&self, name: &str, rows: Range<usize>) -> Result<Vec<u8>, LoadError> {
+        let (info, start) = self.entry(name)?;
+        let (offset, length) = span(name, &info, &rows)?;
+        let mut data = vec![0; length];
+        self.bytes.read(start + offset, &mut data)?;
+        Ok(data)
+    }
+}
+
+/// Checks that the tensors of known formats lie within `length` bytes of data, each on its own.
+fn check_places(tensors: &HashMap<String, Entry>, length: u64) -> Result<(), LoadError> {
+    let mut places = Vec::new();
+    for (name, entry) in tensors {
+        let Some(format) = Format::from_ggml(entry.format) else { continue };
+        // A shape with a zero has no bytes, however large its other dimensions.
+        let absurd = entry.dims.iter().try_fold(1usize, |size, dim| size.checked_mul((*dim).max(1))).is_none();
+        let rows = entry.dims.iter().skip(1).product::<usize>();
+        let row = format.row_bytes(entry.dims.first().copied().unwrap_or(1)).filter(|_| !absurd);
+        let size = row.and_then(|row| row.checked_mul(rows));
+        let size = size.ok_or_else(|| damaged(format!("tensor {name} has no whole blocks")))? as u64;
+        let end = entry.offset.checked_add(size).filter(|end| *end <= length);
+        places.push((entry.offset, end.ok_or_else(|| damaged(format!("tensor {name} lies outside the file")))?, name));
+    }
+    places.sort_unstable();
+    match places.windows(2).find(|pair| pair[1].0 < pair[0].1) {
+        Some(pair) => Err(damaged(format!("tensors {} and {} overlap", pair[0].2, pair[1].2))),
+        None => Ok(()),
     }
 }

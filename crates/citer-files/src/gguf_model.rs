@@ -5,8 +5,10 @@ use crate::{
     error::LoadError,
     gguf::{Gguf, Value},
     rope_scaling::RopeScaling,
-    tensors::{Tensors, finite, halves},
+    row_order::{reordered, side_by_side},
+    source::{TensorInfo, TensorSource, values},
 };
+use std::ops::Range;
 
 /// llama.cpp's name for each part of a tensor's name.
 const PARTS: [(&str, &str); 11] = [
@@ -24,10 +26,10 @@ const PARTS: [(&str, &str); 11] = [
 ];
 
 /// Frequency factors that llama.cpp computes from a Llama 3 configuration.
-const ROPE_FACTORS: &str = "rope_freqs.weight";
+pub(crate) const ROPE_FACTORS: &str = "rope_freqs.weight";
 
 /// llama.cpp's name of the tensor `name`; `None` if it has none.
-fn renamed(name: &str) -> Option<String> {
+pub(crate) fn llama_cpp(name: &str) -> Option<String> {
     match name {
         "model.embed_tokens.weight" => return Some("token_embd.weight".into()),
         "model.norm.weight" => return Some("output_norm.weight".into()),
@@ -38,6 +40,11 @@ fn renamed(name: &str) -> Option<String> {
     let (part, kind) = rest.rsplit_once('.')?;
     let (_, short) = PARTS.iter().find(|(long, _)| *long == part)?;
     Some(format!("blk.{layer}.{short}.{kind}"))
+}
+
+/// Whether the rows of the tensor `name` (of Hugging Face) are rotated in pairs.
+pub(crate) fn rotated(name: &str) -> bool {
+    name.contains(".q_proj.") || name.contains(".k_proj.")
 }
 
 /// The metadata of one architecture.
@@ -83,8 +90,8 @@ impl Fields<'_> {
     }
 
     fn scaling(&self, positions: usize) -> Result<Option<RopeScaling>, LoadError> {
-        if self.file.shape(ROPE_FACTORS).is_some() {
-            let factors = self.file.tensor(ROPE_FACTORS)?.into_iter().map(f64::from).collect();
+        if let Some(shape) = self.file.shape(ROPE_FACTORS) {
+            let factors = values(self.file, ROPE_FACTORS, &shape)?.into_iter().map(f64::from).collect();
             return Ok(Some(RopeScaling::Factors { factors }));
         }
         let kind = match self.get("rope.scaling.type") {
@@ -135,6 +142,10 @@ pub fn config(file: &Gguf) -> Result<Config, LoadError> {
             return Err(LoadError::Metadata { field: "general.architecture".into(), detail });
         }
     };
+    if let Some(Value::Unsigned(count @ 2..)) = file.value("split.count") {
+        let detail = format!("a model split over {count} files is not supported; join them with llama-gguf-split");
+        return Err(LoadError::Metadata { field: "split.count".into(), detail });
+    }
     let fields = Fields { file, architecture };
     let heads = fields.needed("attention.head_count")?;
     let positions = fields.needed("context_length")?;
@@ -204,31 +215,48 @@ fn used(config: &Config, name: &str) -> bool {
 
 /// The tensors of a GGUF file by the names, and in the row order, of Hugging Face.
 pub struct GgufTensors<'a> {
-    file: &'a Gguf<'a>,
-    /// Width of a head whose query and key rows are interleaved; `None` where they are not.
-    interleaved: Option<usize>,
+    file: Gguf<'a>,
+    /// Width of a head whose query and key rows lie side by side; `None` where they do not.
+    side_by_side: Option<usize>,
 }
 
 impl<'a> GgufTensors<'a> {
     /// The tensors of `file`, which `config` was read from.
-    pub fn new(file: &'a Gguf<'a>, config: &Config) -> Self {
+    pub fn new(file: Gguf<'a>, config: &Config) -> Self {
         // Only files of this architecture keep the two numbers of a rotated pair side by side.
-        Self { file, interleaved: (config.model_type == "llama").then(|| config.head_dim()) }
+        Self { file, side_by_side: (config.model_type == "llama").then(|| config.head_dim()) }
     }
 }
 
-impl Tensors for GgufTensors<'_> {
-    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
-        let stored = renamed(name).ok_or_else(|| LoadError::MissingTensor(name.into()))?;
-        let found = self.file.shape(&stored).ok_or_else(|| LoadError::MissingTensor(stored.clone()))?;
-        if found != shape {
-            return Err(LoadError::Shape { name: stored, found, expected: shape.to_vec() });
+fn stored(name: &str) -> Result<String, LoadError> {
+    llama_cpp(name).ok_or_else(|| LoadError::MissingTensor(name.into()))
+}
+
+impl TensorSource for GgufTensors<'_> {
+    fn info(&self, name: &str) -> Result<TensorInfo, LoadError> {
+        self.file.info(&stored(name)?)
+    }
+
+    fn rows(&self, name: &str, rows: Range<usize>) -> Result<Vec<u8>, LoadError> {
+        let stored = stored(name)?;
+        let Some(head_dim) = self.side_by_side.filter(|_| rotated(name)) else { return self.file.rows(&stored, rows) };
+        let info = self.file.info(&stored)?;
+        let row = |columns| info.format.row_bytes(columns).unwrap_or(0);
+        // The elements of a bias are in the order of the rows that they belong to.
+        let (count, width) =
+            if info.shape.len() < 2 { (info.columns(), row(1)) } else { (info.rows(), row(info.columns())) };
+        if !count.is_multiple_of(head_dim) || width == 0 {
+            return Err(LoadError::Weights(format!("GGUF: tensor {stored} has no whole heads")));
         }
-        let values = finite(&stored, self.file.tensor(&stored)?)?;
-        let rotated = name.contains(".q_proj.") || name.contains(".k_proj.");
-        Ok(match self.interleaved {
-            Some(head_dim) if rotated => halves(&values, head_dim, shape.get(1).copied().unwrap_or(1)),
-            _ => values,
-        })
+        if info.shape.len() < 2 {
+            let data = self.file.rows(&stored, rows)?;
+            return Ok(reordered(&data, width, |row| side_by_side(row, head_dim)));
+        }
+        // All rows of the heads that the wanted rows are spread over.
+        let end = rows.end.checked_next_multiple_of(head_dim).filter(|end| *end <= count).unwrap_or(rows.end);
+        let heads = rows.start / head_dim * head_dim..end;
+        let data = self.file.rows(&stored, heads.clone())?;
+        let wanted = rows.flat_map(|row| &data[(side_by_side(row, head_dim) - heads.start) * width..][..width]);
+        Ok(wanted.copied().collect())
     }
 }

@@ -2,27 +2,35 @@
 //!
 //! Files need not be trusted: a damaged or hostile one is an error, never a panic or an absurd allocation.
 
+pub mod bytes;
 pub mod chat;
 pub mod chat_template;
 pub mod config;
 pub mod error;
-pub mod ggml;
+pub mod folder;
+pub mod format;
 pub mod gguf;
 pub mod gguf_model;
 pub mod gguf_tokenizer;
 pub mod hash;
+mod layout;
 pub mod llama2c;
+pub mod model_files;
 pub mod rope_scaling;
+mod row_order;
+pub mod safetensors_file;
 pub mod shards;
+pub mod source;
 pub mod stops;
-pub mod tensors;
 pub mod tokenizer;
-pub mod weights_file;
 
+pub use bytes::Bytes;
 pub use config::Config;
 pub use error::LoadError;
+pub use format::Format;
 pub use gguf::Gguf;
+pub use model_files::ModelFiles;
 pub use rope_scaling::RopeScaling;
-pub use tensors::Tensors;
+pub use safetensors_file::Safetensors;
+pub use source::{TensorInfo, TensorSource};
 pub use tokenizer::Tokenizer;
-pub use weights_file::WeightsFile;

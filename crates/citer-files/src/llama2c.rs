@@ -1,6 +1,10 @@
 //! Conversion of llama2.c checkpoints (version 0, F32) into `config.json` and safetensors.
 
-use crate::{config::Config, error::LoadError, tensors::halves};
+use crate::{
+    config::Config,
+    error::LoadError,
+    row_order::{reordered, side_by_side},
+};
 use safetensors::{Dtype, tensor::TensorView};
 
 /// Reads numbers from the front of a file.
@@ -73,7 +77,8 @@ pub fn convert(bytes: &[u8]) -> Result<(Config, Vec<u8>), LoadError> {
     for (kind, shape, rotated) in kinds {
         for layer in 0..config.num_hidden_layers {
             let data = reader.tensor(shape.iter().product())?;
-            let data = if rotated { halves(&data, config.head_dim(), 4 * h) } else { data };
+            let unwound = |data: Vec<u8>| reordered(&data, 4 * h, |row| side_by_side(row, config.head_dim()));
+            let data = if rotated { unwound(data) } else { data };
             tensors.push((format!("model.layers.{layer}.{kind}.weight"), shape.clone(), data));
         }
     }

@@ -19,8 +19,9 @@ pub mod weights;
 
 pub use cache::KvCache;
 pub use citer_files::{
-    Config, Gguf, RopeScaling, Tensors, Tokenizer, chat, chat_template, config, ggml, gguf, gguf_model, gguf_tokenizer,
-    hash, llama2c, rope_scaling, shards, stops, tensors, tokenizer,
+    Bytes, Config, Format, Gguf, ModelFiles, RopeScaling, Safetensors, TensorInfo, TensorSource, Tokenizer, chat,
+    chat_template, config, gguf, gguf_model, gguf_tokenizer, hash, llama2c, rope_scaling, shards, source, stops,
+    tokenizer,
 };
 pub use decoder::Decoder;
 pub use engine::Engine;

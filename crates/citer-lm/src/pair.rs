@@ -1,25 +1,15 @@
 //! The files of a pair: SLM, LLM, tokenizer and router, and how they become engines.
 
 use crate::{
-    config::Config,
-    device::Gpu,
-    engine::Engine,
-    error::LoadError,
-    hash::sha256,
-    router::Router,
-    tokenizer::Tokenizer,
-    weights::{self, WeightsFile},
+    config::Config, device::Gpu, engine::Engine, error::LoadError, hash::sha256, router::Router, tokenizer::Tokenizer,
+    weights,
 };
 use burn::tensor::Device;
+use citer_files::Safetensors;
+pub use citer_files::folder::{CONFIG, TOKENIZER, WEIGHTS};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// The tokenizer's file, relative to the pair's folder.
-pub const TOKENIZER: &str = "tokenizer.json";
-/// Configuration within a model's folder.
-pub const CONFIG: &str = "config.json";
-/// Weights within a model's folder.
-pub const WEIGHTS: &str = "model.safetensors";
 /// The SLM's folder.
 pub const SLM: &str = "slm";
 /// The LLM's folder.
@@ -105,8 +95,8 @@ impl SlmFiles {
         let card: RouterCard = serde_json::from_slice(&self.router_card)
             .map_err(|e| LoadError::Json { file: ROUTER_CARD.into(), detail: e.to_string() })?;
         // A file cut short is damaged rather than foreign, and has to be called so.
-        WeightsFile::parse(&self.weights)?;
-        WeightsFile::parse(&self.router)?;
+        Safetensors::parse(&self.weights)?;
+        Safetensors::parse(&self.router)?;
         if card.slm_sha256 != sha256(&self.weights) {
             return Err(LoadError::Router("the card names other SLM weights".into()));
         }

@@ -4,15 +4,12 @@
 //! last two layers. For inference that is one hidden layer: sigmoid(out . relu(hidden x + bias) + bias). This is that
 //! form, trained directly.
 
-use crate::{
-    error::LoadError,
-    tensors::Tensors,
-    weights::{WeightsFile, WeightsWriter},
-};
+use crate::{error::LoadError, weights::WeightsWriter};
 use burn::module::{Module, Param};
 use burn::tensor::activation::relu;
 use burn::tensor::module::linear;
 use burn::tensor::{Device, Tensor, TensorData};
+use citer_files::{Safetensors, source::values};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::HashMap;
@@ -52,12 +49,12 @@ impl Router {
 
     /// Reads a router for hidden states of `width` from the bytes of a safetensors file.
     pub fn load(width: usize, bytes: &[u8], device: &Device) -> Result<Self, LoadError> {
-        let file = WeightsFile::parse(bytes)?;
+        let file = Safetensors::parse(bytes)?;
         let matrix = |name: &str, shape: [usize; 2]| {
-            Ok(Param::from_data(TensorData::new(file.tensor(name, &shape)?, shape), device))
+            Ok(Param::from_data(TensorData::new(values(&file, name, &shape)?, shape), device))
         };
         let vector = |name: &str, size: usize| {
-            Ok(Param::from_data(TensorData::new(file.tensor(name, &[size])?, [size]), device))
+            Ok(Param::from_data(TensorData::new(values(&file, name, &[size])?, [size]), device))
         };
         Ok(Self {
             hidden: matrix("router.hidden.weight", [width, 2 * width])?,

@@ -4,11 +4,10 @@ use crate::{
     config::Config,
     decoder::{Decoder, Layer},
     error::LoadError,
-    tensors::Tensors,
 };
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
-pub use citer_files::weights_file::WeightsFile;
+use citer_files::{Safetensors, TensorSource, source::values};
 use half::f16;
 use safetensors::{Dtype, tensor::TensorView};
 use std::collections::HashMap;
@@ -20,33 +19,33 @@ fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
 
 /// Builds the decoder that `config` describes from the bytes of a safetensors file (F32, F16 or BF16).
 pub fn load(config: &Config, bytes: &[u8], device: &Device) -> Result<Decoder, LoadError> {
-    decoder(config, &WeightsFile::parse(bytes)?, device)
+    decoder(config, &Safetensors::parse(bytes)?, device)
 }
 
 /// Builds the decoder that `config` describes from its tensors.
-pub fn decoder(config: &Config, file: &dyn Tensors, device: &Device) -> Result<Decoder, LoadError> {
+pub fn decoder(config: &Config, file: &dyn TensorSource, device: &Device) -> Result<Decoder, LoadError> {
     let sized = |names: &[(String, usize)]| {
-        let mut values = Vec::new();
+        let mut all = Vec::new();
         for (name, size) in names {
-            values.extend(file.tensor(name, &[*size])?);
+            all.extend(values(file, name, &[*size])?);
         }
-        let size = values.len();
-        Ok::<_, LoadError>(Param::from_data(TensorData::new(values, [size]), device))
+        let size = all.len();
+        Ok::<_, LoadError>(Param::from_data(TensorData::new(all, [size]), device))
     };
     let vector = |name: String| sized(&[(name, config.hidden_size)]);
     // Files hold [outputs, inputs]; tensors that read the same input are stacked by outputs, then turned once.
     let stacked = |names: &[(String, usize)], inputs: usize| {
-        let mut values = Vec::new();
+        let mut all = Vec::new();
         let mut outputs = 0;
         for (name, rows) in names {
-            values.extend(file.tensor(name, &[*rows, inputs])?);
+            all.extend(values(file, name, &[*rows, inputs])?);
             outputs += rows;
         }
-        Ok(Param::from_data(TensorData::new(transpose(&values, outputs, inputs), [inputs, outputs]), device))
+        Ok(Param::from_data(TensorData::new(transpose(&all, outputs, inputs), [inputs, outputs]), device))
     };
     let table = |name: &str| {
         let shape = [config.vocab_size, config.hidden_size];
-        Ok(Param::from_data(TensorData::new(file.tensor(name, &shape)?, shape), device))
+        Ok(Param::from_data(TensorData::new(values(file, name, &shape)?, shape), device))
     };
     let layers = (0..config.num_hidden_layers).map(|index| {
         let name = |part: &str| format!("model.layers.{index}.{part}.weight");

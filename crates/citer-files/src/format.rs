@@ -1,4 +1,4 @@
-//! Number formats of GGUF tensors (GGML block formats) and how they become f32.
+//! Number formats of tensors (floats and GGML's block formats) and how they become f32.
 //!
 //! A quantised value is off by at most half a step of its block, so for a block of weights w the error is at most
 //! max|w| / 254 in Q8_0, max|w| / 8 in Q4_0 (the extreme of the other sign is cut to 7 of 8 steps) and max|w| / 16 in
@@ -7,7 +7,8 @@
 
 use half::{bf16, f16};
 
-/// A supported number format.
+/// A supported number format, by the name that model files use.
+#[allow(non_camel_case_types)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// 32-bit floats.
@@ -15,7 +16,7 @@ pub enum Format {
     /// 16-bit floats.
     F16,
     /// 16-bit floats with the exponent of F32.
-    Bf16,
+    BF16,
     /// Blocks of 32: an F16 scale and 4-bit numbers from -8.
     Q4_0,
     /// Blocks of 32: an F16 scale and 5-bit numbers from -16.
@@ -23,9 +24,9 @@ pub enum Format {
     /// Blocks of 32: an F16 scale and 8-bit numbers.
     Q8_0,
     /// Blocks of 256: eight 6-bit scales and minima under two F16 scales, and 4-bit numbers from 0.
-    Q4K,
+    Q4_K,
     /// Blocks of 256: sixteen 8-bit scales under an F16 scale, and 6-bit numbers from -32.
-    Q6K,
+    Q6_K,
 }
 
 /// Names of GGML's formats by number, for messages about those that are not supported.
@@ -36,43 +37,56 @@ const NAMES: [&str; 31] = [
 ];
 
 /// The name of GGML's format `number`.
-pub fn name(number: u32) -> String {
+pub fn ggml_name(number: u32) -> String {
     NAMES.get(number as usize).map_or_else(|| format!("number {number}"), |name| (*name).into())
 }
 
 impl Format {
+    /// All formats.
+    pub const ALL: [Self; 8] =
+        [Self::F32, Self::F16, Self::BF16, Self::Q4_0, Self::Q5_0, Self::Q8_0, Self::Q4_K, Self::Q6_K];
+
+    /// Its number in GGML.
+    pub fn ggml(self) -> u32 {
+        match self {
+            Self::F32 => 0,
+            Self::F16 => 1,
+            Self::Q4_0 => 2,
+            Self::Q5_0 => 6,
+            Self::Q8_0 => 8,
+            Self::Q4_K => 12,
+            Self::Q6_K => 14,
+            Self::BF16 => 30,
+        }
+    }
+
     /// GGML's format `number`, if it is supported.
-    pub fn new(number: u32) -> Option<Self> {
-        Some(match number {
-            0 => Self::F32,
-            1 => Self::F16,
-            2 => Self::Q4_0,
-            6 => Self::Q5_0,
-            8 => Self::Q8_0,
-            12 => Self::Q4K,
-            14 => Self::Q6K,
-            30 => Self::Bf16,
-            _ => return None,
-        })
+    pub fn from_ggml(number: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.ggml() == number)
+    }
+
+    /// Its name, as in GGML.
+    pub fn name(self) -> &'static str {
+        NAMES[self.ggml() as usize]
     }
 
     /// Values and bytes of a block.
     pub fn block(self) -> (usize, usize) {
         match self {
             Self::F32 => (1, 4),
-            Self::F16 | Self::Bf16 => (1, 2),
+            Self::F16 | Self::BF16 => (1, 2),
             Self::Q4_0 => (32, 18),
             Self::Q5_0 => (32, 22),
             Self::Q8_0 => (32, 34),
-            Self::Q4K => (256, 144),
-            Self::Q6K => (256, 210),
+            Self::Q4_K => (256, 144),
+            Self::Q6_K => (256, 210),
         }
     }
 
-    /// Bytes of `values` values; `None` unless they fill whole blocks and the number can be told.
-    pub fn bytes(self, values: usize) -> Option<usize> {
+    /// Bytes of a row of `columns` values; `None` unless they fill whole blocks and the number can be told.
+    pub fn row_bytes(self, columns: usize) -> Option<usize> {
         let (per_block, bytes) = self.block();
-        values.is_multiple_of(per_block).then(|| (values / per_block).checked_mul(bytes)).flatten()
+        columns.is_multiple_of(per_block).then(|| (columns / per_block).checked_mul(bytes)).flatten()
     }
 
     /// The values of whole blocks; a rest that fills no block is left out.
@@ -80,12 +94,12 @@ impl Format {
         match self {
             Self::F32 => data.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
             Self::F16 => data.as_chunks::<2>().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
-            Self::Bf16 => data.as_chunks::<2>().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
+            Self::BF16 => data.as_chunks::<2>().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
             Self::Q4_0 => blocks::<18, 32>(data, q4_0),
             Self::Q5_0 => blocks::<22, 32>(data, q5_0),
             Self::Q8_0 => blocks::<34, 32>(data, q8_0),
-            Self::Q4K => blocks::<144, 256>(data, q4_k),
-            Self::Q6K => blocks::<210, 256>(data, q6_k),
+            Self::Q4_K => blocks::<144, 256>(data, q4_k),
+            Self::Q6_K => blocks::<210, 256>(data, q6_k),
         }
     }
 }
@@ -160,10 +174,10 @@ mod tests {
 
     #[test]
     fn blocks_are_counted_whole() {
-        assert_eq!(Format::Q4K.bytes(512), Some(288));
-        assert_eq!(Format::Q8_0.bytes(33), None);
-        assert_eq!(Format::F32.bytes(usize::MAX), None);
-        assert_eq!(Format::new(13), None);
-        assert_eq!((name(13), name(99)), ("Q5_K".into(), "number 99".into()));
+        assert_eq!(Format::Q4_K.row_bytes(512), Some(288));
+        assert_eq!(Format::Q8_0.row_bytes(33), None);
+        assert_eq!(Format::F32.row_bytes(usize::MAX), None);
+        assert_eq!(Format::from_ggml(13), None);
+        assert_eq!((ggml_name(13), ggml_name(99)), ("Q5_K".into(), "number 99".into()));
     }
 }

@@ -1,0 +1,111 @@
+//! A model from its own files: the folder that Hugging Face tools write, or a GGUF file.
+
+use crate::{
+    bytes::Bytes,
+    chat::ChatFormat,
+    chat_template::TokenizerConfig,
+    config::Config,
+    error::LoadError,
+    folder::{CONFIG, Folder, GENERATION_CONFIG, TEMPLATE, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS},
+    gguf::Gguf,
+    gguf_model::{self, GgufTensors},
+    gguf_tokenizer,
+    safetensors_file::Safetensors,
+    shards::{INDEX, Shards},
+    source::TensorSource,
+    stops::stop_ids,
+    tokenizer::Tokenizer,
+};
+use citer_core::TokenId;
+use std::sync::Arc;
+
+/// A model's files, opened: all but the weights, which are read as they are needed.
+pub struct ModelFiles {
+    /// Its configuration.
+    pub config: Config,
+    /// Its weights.
+    pub tensors: Box<dyn TensorSource>,
+    /// Its tokenizer.
+    pub tokenizer: Arc<Tokenizer>,
+    /// How its conversations are written and what ends an answer.
+    pub format: ChatFormat,
+}
+
+impl ModelFiles {
+    /// Opens the model at `path`: a folder, or a GGUF file.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn open(path: &std::path::Path) -> Result<Self, LoadError> {
+        if path.is_dir() { Self::in_folder(path) } else { Self::in_gguf(crate::bytes::DiskFile::open(path)?) }
+    }
+
+    /// Opens the model whose files are in `folder`.
+    pub fn in_folder<F: Folder + ?Sized>(folder: &F) -> Result<Self, LoadError> {
+        let weights = folder_weights(folder)?;
+        let tokenizer = Tokenizer::from_json(&folder.read_needed(TOKENIZER)?)?;
+        let mut settings = folder
+            .read(TOKENIZER_CONFIG)?
+            .map_or_else(|| Ok(TokenizerConfig::default()), |json| TokenizerConfig::from_json(&json))?;
+        if let Some(source) = folder.read(TEMPLATE)? {
+            settings.chat_template = Some(String::from_utf8_lossy(&source).into_owned());
+        }
+        let mut stops = match folder.read(GENERATION_CONFIG)? {
+            Some(json) => stop_ids(&json, GENERATION_CONFIG)?,
+            None => Vec::new(),
+        };
+        if stops.is_empty() {
+            stops = stop_ids(&folder.read_needed(CONFIG)?, CONFIG)?;
+        }
+        Self::assemble(weights, tokenizer, &settings, stops)
+    }
+
+    /// Opens the model in a GGUF file.
+    pub fn in_gguf(bytes: impl Bytes + 'static) -> Result<Self, LoadError> {
+        let file = Gguf::parse(bytes)?;
+        let tokenizer = gguf_tokenizer::tokenizer(&file)?;
+        let (settings, stops) = (gguf_tokenizer::settings(&file)?, gguf_tokenizer::stop_ids(&file));
+        Self::assemble(tensors(file)?, tokenizer, &settings, stops)
+    }
+
+    fn assemble(
+        (config, tensors): (Config, Box<dyn TensorSource>),
+        tokenizer: Tokenizer,
+        settings: &TokenizerConfig,
+        mut stops: Vec<TokenId>,
+    ) -> Result<Self, LoadError> {
+        let format = match settings.template()? {
+            Some(template) => {
+                if stops.is_empty() && !settings.eos_token.is_empty() {
+                    stops.push(tokenizer.token(&settings.eos_token)?);
+                }
+                ChatFormat::from_template(template, &stops)?
+            }
+            // A model of the shipped kind has control tokens instead.
+            None => ChatFormat::new(&tokenizer).map_err(|_| {
+                LoadError::Template("there is none: choose a model that was tuned for conversations".into())
+            })?,
+        };
+        Ok(Self { config, tensors, tokenizer: Arc::new(tokenizer), format })
+    }
+}
+
+/// The configuration and the weights in `folder`: config.json with model.safetensors or, when they are split,
+/// model.safetensors.index.json and the files that it names.
+pub fn folder_weights<F: Folder + ?Sized>(folder: &F) -> Result<(Config, Box<dyn TensorSource>), LoadError> {
+    let config = Config::from_json(&folder.read_needed(CONFIG)?)?;
+    let tensors: Box<dyn TensorSource> = match folder.read(INDEX)? {
+        Some(index) => Box::new(Shards::open(&index, |name| folder.needed(name))?),
+        None => Box::new(Safetensors::parse(folder.needed(WEIGHTS)?)?),
+    };
+    Ok((config, tensors))
+}
+
+/// The configuration and the weights in a GGUF file.
+pub fn gguf_weights(bytes: impl Bytes + 'static) -> Result<(Config, Box<dyn TensorSource>), LoadError> {
+    tensors(Gguf::parse(bytes)?)
+}
+
+fn tensors(file: Gguf<'static>) -> Result<(Config, Box<dyn TensorSource>), LoadError> {
+    let config = gguf_model::config(&file)?;
+    let tensors = GgufTensors::new(file, &config);
+    Ok((config, Box::new(tensors)))
+}

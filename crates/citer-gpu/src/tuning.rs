@@ -1,0 +1,138 @@
+//! Tuning: which variant of each kernel this adapter runs, chosen by time among those that compute right.
+
+use std::fmt;
+
+/// A variant of a product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Choice {
+    /// Tokens an invocation makes.
+    pub tokens: usize,
+    /// Invocations that share a row.
+    pub slices: usize,
+    /// Panels a cube makes.
+    pub span: usize,
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { tokens, slices, span } = self;
+        write!(out, "{tokens} tokens, {slices} slices, {} rows", span * crate::format::PANEL)
+    }
+}
+
+/// Variants for one token.
+pub const DECODE: [Choice; 4] = [
+    Choice { tokens: 1, slices: 1, span: 2 },
+    Choice { tokens: 1, slices: 4, span: 1 },
+    Choice { tokens: 1, slices: 8, span: 1 },
+    Choice { tokens: 1, slices: 4, span: 2 },
+];
+
+/// Variants for many tokens.
+pub const PREFILL: [Choice; 3] = [
+    Choice { tokens: 8, slices: 1, span: 2 },
+    Choice { tokens: 4, slices: 1, span: 2 },
+    Choice { tokens: 4, slices: 4, span: 1 },
+];
+
+/// The variants of one kind of step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choices {
+    /// Queries, keys and values.
+    pub qkv: Choice,
+    /// Attention output.
+    pub output: Choice,
+    /// Gate and up projection.
+    pub gate_up: Choice,
+    /// Down projection.
+    pub down: Choice,
+    /// Output head.
+    pub head: Choice,
+    /// The router's hidden layer.
+    pub router: Choice,
+    /// Whether attention shares its work within a cube.
+    pub together: bool,
+}
+
+impl Choices {
+    const fn all(choice: Choice, one: Choice, together: bool) -> Self {
+        Self { qkv: choice, output: choice, gate_up: choice, down: choice, head: one, router: one, together }
+    }
+
+    /// The choice for `product`.
+    pub(crate) fn at(&mut self, product: Product) -> &mut Choice {
+        match product {
+            Product::Qkv => &mut self.qkv,
+            Product::Output => &mut self.output,
+            Product::GateUp => &mut self.gate_up,
+            Product::Down => &mut self.down,
+            Product::Head => &mut self.head,
+            Product::Router => &mut self.router,
+        }
+    }
+}
+
+/// All variants of a model on an adapter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tuning {
+    /// For one token.
+    pub decode: Choices,
+    /// For many tokens.
+    pub prefill: Choices,
+}
+
+impl Default for Tuning {
+    /// Variants without barriers: right everywhere, fast on software adapters.
+    fn default() -> Self {
+        Self {
+            decode: Choices::all(DECODE[0], DECODE[0], false),
+            prefill: Choices::all(PREFILL[0], DECODE[0], false),
+        }
+    }
+}
+
+impl Tuning {
+    /// The variants for a step of `tokens` tokens.
+    pub(crate) fn at(&self, tokens: usize) -> &Choices {
+        if tokens == 1 { &self.decode } else { &self.prefill }
+    }
+}
+
+/// A product that has variants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Product {
+    Qkv,
+    Output,
+    GateUp,
+    Down,
+    Head,
+    Router,
+}
+
+impl Product {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Qkv => "queries, keys and values",
+            Self::Output => "attention output",
+            Self::GateUp => "gate and up",
+            Self::Down => "down",
+            Self::Head => "output head",
+            Self::Router => "router",
+        }
+    }
+}
+
+/// What was found out about one variant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trial {
+    /// The kernel.
+    pub kernel: String,
+    /// The variant.
+    pub variant: String,
+    /// Largest difference from the known answer, as a share of what rounding may add up to; above 1 the variant is wrong.
+    pub error: f32,
+    /// Microseconds a run; `None` where it was not timed.
+    pub micros: Option<f64>,
+    /// Whether it is used.
+    pub chosen: bool,
+}
