@@ -80,7 +80,16 @@ impl Step<'_> {
     }
 
     /// A product of normalised or plain inputs.
-    pub fn project(&self, matrix: &Stored, ends: &Ends, norm: bool, relu: bool, last: bool, tokens: usize, choice: Choice) {
+    pub fn project(
+        &self,
+        matrix: &Stored,
+        ends: &Ends,
+        norm: bool,
+        relu: bool,
+        last: bool,
+        tokens: usize,
+        choice: Choice,
+    ) {
         let tiling = matrix.tiling(choice.tokens, choice.slices, choice.span);
         let shape = &self.model.shape;
         let projection = Projection {
@@ -112,7 +121,15 @@ impl Step<'_> {
     }
 
     /// A product added to the residual stream, with the gain of the norm that follows.
-    pub fn add(&self, matrix: &Stored, input: &Buffer, bias: Option<&Buffer>, gain: &Buffer, tokens: usize, choice: Choice) {
+    pub fn add(
+        &self,
+        matrix: &Stored,
+        input: &Buffer,
+        bias: Option<&Buffer>,
+        gain: &Buffer,
+        tokens: usize,
+        choice: Choice,
+    ) {
         let tiling = matrix.tiling(choice.tokens, choice.slices, choice.span);
         self.count();
         // SAFETY: as in `project`.
@@ -138,8 +155,7 @@ impl Step<'_> {
     pub fn gate_up(&self, layer: &Layer, tokens: usize, choice: Choice) {
         let tiling = layer.gate_up.tiling(choice.tokens, choice.slices, choice.span);
         let pairs = tiling.panels / 2;
-        let count =
-            CubeCount::Static(pairs.div_ceil(tiling.span) as u32, tokens.div_ceil(tiling.tokens) as u32, 1);
+        let count = CubeCount::Static(pairs.div_ceil(tiling.span) as u32, tokens.div_ceil(tiling.tokens) as u32, 1);
         let (b, shape) = (self.buffers, &self.model.shape);
         self.count();
         // SAFETY: as in `project`.

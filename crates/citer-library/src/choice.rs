@@ -1,16 +1,14 @@
 //! The choice: which files of a repository or folder a model needs.
 
 use crate::{error::LibraryError, hub::Listed, source::is_gguf};
+use citer_files::folder::{CONFIG, GENERATION_CONFIG, TEMPLATE, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS};
+use citer_files::shards::INDEX;
 
 /// Files that every safetensors model has.
-pub(crate) const REQUIRED: [&str; 2] = ["config.json", "tokenizer.json"];
+pub(crate) const REQUIRED: [&str; 2] = [CONFIG, TOKENIZER];
 /// Files that it may have: chat template, stop tokens, and a router trained for it.
 pub(crate) const OPTIONAL: [&str; 5] =
-    ["tokenizer_config.json", "generation_config.json", "chat_template.jinja", "router.safetensors", "router.json"];
-/// The weights in one file.
-pub(crate) const WEIGHTS: &str = "model.safetensors";
-/// The index of weights in several files.
-pub(crate) const INDEX: &str = "model.safetensors.index.json";
+    [TOKENIZER_CONFIG, GENERATION_CONFIG, TEMPLATE, "router.safetensors", "router.json"];
 
 /// GGUF number formats from the most to the least wanted: the smallest that keeps quality first.
 const PREFERRED: [&str; 8] = ["Q4_K_M", "Q4_0", "Q4_K_S", "Q8_0", "Q6_K", "Q5_0", "F16", "BF16"];

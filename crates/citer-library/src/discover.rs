@@ -1,7 +1,7 @@
 //! Discovery: from a source to the files that are to be fetched, with their sizes and hashes where they are told.
 
 use crate::{
-    choice::{INDEX, OPTIONAL, REQUIRED, WEIGHTS, choose},
+    choice::{OPTIONAL, REQUIRED, choose},
     error::LibraryError,
     fetch::Fetch,
     hub::{self, Listed, escape, is_inside},
@@ -9,6 +9,7 @@ use crate::{
     transfer::Transfer,
 };
 use citer_core::StopFlag;
+use citer_files::{folder::WEIGHTS, shards::INDEX};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -32,18 +32,45 @@ pub async fn complete<S: Storage, F: Fetch>(
     mut progress: impl FnMut(Progress),
 ) -> Result<(), LibraryError> {
     for file in 0..manifest.files.len() {
-        if manifest.files[file].complete {
-            continue;
-        }
-        match complete_file(storage, fetch, manifest, file, stop, &mut progress).await {
-            Err(LibraryError::Changed(_) | LibraryError::Hash(_)) => {
-                forget(storage, manifest, file).await?;
-                complete_file(storage, fetch, manifest, file, stop, &mut progress).await?;
-            }
-            other => other?,
-        }
+        once_more(storage, fetch, manifest, file, stop, &mut progress).await?;
     }
     Ok(())
+}
+
+/// Makes the one file `name` complete, as [`complete`] does with all: what a model says of itself before the rest is worth a
+/// download. Nothing happens where it has no such file.
+pub async fn complete_one<S: Storage, F: Fetch>(
+    storage: &S,
+    fetch: &F,
+    manifest: &mut Manifest,
+    name: &str,
+    stop: &StopFlag,
+) -> Result<(), LibraryError> {
+    match manifest.file(name) {
+        Some(file) => once_more(storage, fetch, manifest, file, stop, &mut |_| {}).await,
+        None => Ok(()),
+    }
+}
+
+/// A file whose hash or version is wrong gets a second chance.
+async fn once_more<S: Storage, F: Fetch>(
+    storage: &S,
+    fetch: &F,
+    manifest: &mut Manifest,
+    file: usize,
+    stop: &StopFlag,
+    progress: &mut impl FnMut(Progress),
+) -> Result<(), LibraryError> {
+    if manifest.files[file].complete {
+        return Ok(());
+    }
+    match complete_file(storage, fetch, manifest, file, stop, progress).await {
+        Err(LibraryError::Changed(_) | LibraryError::Hash(_)) => {
+            forget(storage, manifest, file).await?;
+            complete_file(storage, fetch, manifest, file, stop, progress).await
+        }
+        other => other,
+    }
 }
 
 async fn complete_file<S: Storage, F: Fetch>(

@@ -1,7 +1,7 @@
 //! The fit: what a model needs on the graphics device, and whether this machine has it.
 
 use citer_core::library::{Obstacle, Verdict};
-use citer_files::{Config, ggml::Format};
+use citer_files::Config;
 
 /// Below this many tokens a second, text comes slower than most people read.
 const SLOW: f64 = 5.0;
@@ -43,14 +43,14 @@ pub struct Needs {
 }
 
 impl Needs {
-    /// The needs of a decoder of this shape with weights held as `format`, `context` cached tokens and prefill in chunks of
-    /// `chunk` tokens. `storage` bytes are still to be stored.
+    /// The needs of a decoder of this shape, with weights that take `weights` bytes in its files and on the device alike,
+    /// `context` cached tokens and prefill in chunks of `chunk` tokens. `storage` bytes are still to be stored.
     ///
-    /// Norms and biases are counted as `format` too: they are few. An input embedding of its own is not read in full by a
-    /// step, a shared one is, as the output head.
-    pub fn of(config: &Config, format: Format, context: u64, chunk: u64, storage: u64) -> Self {
-        let (per_block, block) = format.block();
-        let bytes = |values: u64| values.div_ceil(per_block as u64) * block as u64;
+    /// Weights are taken to be of one format. An input embedding of its own is not read in full by a step; a shared one
+    /// is, as the output head.
+    pub fn of(config: &Config, weights: u64, context: u64, chunk: u64, storage: u64) -> Self {
+        let width = weights as f64 / config.parameters().max(1) as f64;
+        let bytes = |values: u64| (values as f64 * width).ceil() as u64;
         let size = |field: usize| field as u64;
         let (layers, hidden) = (size(config.num_hidden_layers), size(config.hidden_size));
         let (query, kv) = (size(config.query_width()), size(config.kv_width()));
@@ -58,7 +58,6 @@ impl Needs {
         let context = context.min(size(config.max_position_embeddings));
         let chunk = chunk.min(context);
 
-        let weights = bytes(config.parameters());
         let embedding = bytes(vocab * hidden);
         let layer_cache = kv * context * FLOAT;
         let cache = layers * 2 * layer_cache;
@@ -134,28 +133,31 @@ mod tests {
 
     #[test]
     fn a_known_model_needs_what_its_numbers_say() {
-        let needs = Needs::of(&qwen(), Format::Q4_0, 4096, 128, 0);
-        // 494,032,768 weights of 4.5 bits; 24 layers x 2 x 128 values x 4096 positions x 4 bytes.
-        assert_eq!(needs.weights, 494_032_768 / 32 * 18);
+        let (parameters, half) = (494_032_768, 2 * 494_032_768);
+        assert_eq!(qwen().parameters(), parameters);
+        let needs = Needs::of(&qwen(), half, 4096, 128, 0);
+        // 24 layers x 2 x 128 values x 4096 positions x 4 bytes.
         assert_eq!(needs.cache, 24 * 2 * 128 * 4096 * 4);
-        assert_eq!(needs.largest, ("the embedding".into(), 151_936 * 896 / 32 * 18));
-        assert_eq!(needs.read, needs.weights + needs.cache / 2);
-        let full = Needs::of(&qwen(), Format::F32, 1 << 40, 128, 0);
-        assert_eq!(full.weights, 494_032_768 * 4);
+        assert_eq!(needs.largest, ("the embedding".into(), 151_936 * 896 * 2));
+        assert_eq!(needs.read, half + needs.cache / 2);
+        // Residual, norms, queries, keys and values, gate and up; scores of 14 heads; logits.
+        let row = 3 * 896 + 2 * 896 + 2 * 128 + 2 * 4864;
+        assert_eq!(needs.activations, (128 * row + 14 * 128 * 4096 + 151_936) * 4);
+        let full = Needs::of(&qwen(), half, 1 << 40, 128, 0);
         assert_eq!(full.cache, 24 * 2 * 128 * 32_768 * 4, "no more than the model's positions");
     }
 
     #[test]
     fn a_head_of_its_own_is_read_and_its_embedding_is_not() {
-        let shared = Needs::of(&qwen(), Format::F16, 0, 1, 0);
-        let own = Needs::of(&Config { tie_word_embeddings: false, ..qwen() }, Format::F16, 0, 1, 0);
+        let own = Config { tie_word_embeddings: false, ..qwen() };
+        let [shared, own] = [qwen(), own].map(|config| Needs::of(&config, 2 * config.parameters(), 0, 1, 0));
         assert!(own.weights > shared.weights);
         assert_eq!(own.read, shared.read);
     }
 
     #[test]
     fn every_limit_has_its_own_verdict() {
-        let needs = Needs::of(&qwen(), Format::F32, 4096, 128, 2000 * MIB);
+        let needs = Needs::of(&qwen(), 4 * qwen().parameters(), 4096, 128, 2000 * MIB);
         let fits = verdict(&needs, &large());
         let Verdict::Runs { tokens_per_second: Some(speed) } = fits else { panic!("{fits:?}") };
         let expected = 1.0 / (needs.read as f64 / 50e9 + 0.002);

@@ -21,7 +21,7 @@ mod stored;
 mod transfer;
 
 pub use discover::{Wanted, discover};
-pub use download::{Progress, complete};
+pub use download::{Progress, complete, complete_one};
 pub use error::LibraryError;
 pub use fetch::{Body, ContentRange, Fetch, FetchError, Reply};
 pub use fit::{Machine, Needs, verdict};

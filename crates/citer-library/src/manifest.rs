@@ -1,6 +1,12 @@
 //! The manifest: what a model consists of and what of it is stored. Versioned JSON.
 
-use crate::{discover::Wanted, error::LibraryError, hash::is_sha256, hub::is_inside, source::Source};
+use crate::{
+    discover::Wanted,
+    error::LibraryError,
+    hash::is_sha256,
+    hub::is_inside,
+    source::{Source, is_gguf},
+};
 use serde::{Deserialize, Serialize};
 
 /// Bytes in a chunk: what an interruption can cost, and what is in memory at once.
@@ -105,6 +111,12 @@ impl Manifest {
         self.files.iter().map(|file| file.stored(self.chunk_size)).sum()
     }
 
+    /// Bytes of its weights, as far as they are known.
+    pub fn weights(&self) -> u64 {
+        let weights = self.files.iter().filter(|file| is_gguf(&file.name) || is_weights(&file.name));
+        weights.filter_map(|file| file.size).sum()
+    }
+
     /// Whether every file is stored and checked.
     pub fn is_complete(&self) -> bool {
         self.files.iter().all(|file| file.complete)
@@ -140,6 +152,10 @@ impl Manifest {
             && count.is_none_or(|count| seen <= count)
             && (!file.complete || (count == Some(seen) && file.chunks.iter().all(Option::is_some)))
     }
+}
+
+fn is_weights(name: &str) -> bool {
+    name.ends_with(".safetensors") && !name.starts_with("router")
 }
 
 #[cfg(test)]

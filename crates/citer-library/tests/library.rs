@@ -5,7 +5,7 @@ mod common;
 
 use citer_core::StopFlag;
 use citer_files::hash::sha256;
-use citer_library::{Library, LibraryError, Source, complete, discover};
+use citer_library::{Library, LibraryError, Source, complete, complete_one, discover};
 use common::*;
 use futures::executor::block_on;
 
@@ -75,6 +75,25 @@ fn a_hub_repository_brings_sizes_and_hashes_and_is_checked_by_them() {
         assert_eq!(library.read(&manifest, "model.safetensors").await.unwrap().as_ref(), Some(weights));
         let missing = library.add(&site, &Source::parse("o/other").unwrap(), &stop).await.unwrap_err();
         assert!(matches!(missing, LibraryError::Refused { status: 404, .. }), "{missing}");
+    });
+}
+
+#[test]
+fn what_a_model_says_of_itself_comes_before_its_weights() {
+    let site = Site::default();
+    site.files.borrow_mut().extend(model(BASE, 1));
+    let stop = StopFlag::default();
+    let library = Library { storage: Memory::default(), chunk_size: 512 };
+    block_on(async {
+        let mut manifest = library.add(&site, &folder(), &stop).await.unwrap();
+        let weights = site.files.borrow()[&format!("{BASE}/model.safetensors")].len() as u64;
+        assert_eq!(manifest.weights(), weights);
+        complete_one(&library.storage, &site, &mut manifest, "config.json", &stop).await.unwrap();
+        complete_one(&library.storage, &site, &mut manifest, "no such file", &stop).await.unwrap();
+        let stored = library.manifest(&manifest.id()).await.unwrap();
+        assert_eq!(library.read(&stored, "config.json").await.unwrap(), Some(b"{\"a\":1}".to_vec()));
+        assert!(matches!(library.read(&stored, "model.safetensors").await, Err(LibraryError::Partial(_))));
+        assert_eq!(stored.stored(), 7);
     });
 }
 
