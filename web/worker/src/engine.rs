@@ -18,7 +18,7 @@ pub struct Loaded {
     pub hashes: [String; 2],
 }
 
-fn loading(stage: &str, progress: f32) {
+pub fn loading(stage: &str, progress: f32) {
     post(&FromWorker::Loading { stage: stage.into(), progress });
 }
 
@@ -64,7 +64,7 @@ pub async fn load(models_url: &str) -> Result<Loaded, String> {
 }
 
 /// One prompt and two single tokens: every kernel of an answer, compiled.
-async fn warm_up(engine: &mut Engine) -> Result<(), String> {
+pub async fn warm_up(engine: &mut Engine) -> Result<(), String> {
     let format = engine.format().clone();
     let prompt = format.question(engine.tokenizer(), "What is 1 + 1?").map_err(|e| e.to_string())?;
     let step = engine.feed(&prompt).await.map_err(|e| e.to_string())?;
