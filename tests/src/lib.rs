@@ -5,8 +5,10 @@
 
 pub mod browser;
 pub mod folder;
+pub mod models;
 pub mod native;
 pub mod page;
 pub mod process;
 pub mod product;
 pub mod server;
+pub mod slow_server;

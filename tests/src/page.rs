@@ -165,7 +165,8 @@ impl Page<'_> {
         self.0.screenshot(&folder.join(format!("{name}.png"))).await.unwrap();
     }
 
-    async fn script(&self, script: &str, arguments: Vec<Value>) -> Value {
+    /// Runs a script in the page; a promise that it returns is awaited.
+    pub async fn script(&self, script: &str, arguments: Vec<Value>) -> Value {
         self.0.execute(script, arguments).await.unwrap().json().clone()
     }
 }

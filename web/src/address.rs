@@ -1,5 +1,6 @@
 //! Addresses: where the page's models and its server are.
 
+use citer_core::revival::Fault;
 use leptos::prelude::{document, window};
 use web_sys::{Url, UrlSearchParams};
 
@@ -14,6 +15,13 @@ pub fn server() -> Option<String> {
     let search = window().location().search().unwrap_or_default();
     let named = UrlSearchParams::new_with_str(&search).ok().and_then(|query| query.get("server"));
     choose(named.as_deref(), &window().location().origin().unwrap_or_default())
+}
+
+/// A failure on purpose that `?fault=` asks for, for tests of the page: `panic@7` after token 7 of the first answer.
+pub fn fault() -> Option<Fault> {
+    let search = window().location().search().unwrap_or_default();
+    let named = UrlSearchParams::new_with_str(&search).ok().and_then(|query| query.get("fault"));
+    named.and_then(|text| Fault::parse(&text))
 }
 
 /// The server's host when it is not the page's own: the reader should know where text may go.

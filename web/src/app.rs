@@ -8,6 +8,7 @@ use crate::engine_error::EngineError;
 use crate::header::Header;
 use crate::message::Message;
 use crate::meter::Panel;
+use crate::models::{Models, ModelsDialog};
 use crate::samples::Samples;
 use crate::strings;
 use crate::token_card::{Shown, TokenCard};
@@ -22,6 +23,7 @@ const NEAR: i32 = 48;
 pub fn App() -> impl IntoView {
     let chat = Chat::start();
     provide_context(chat);
+    provide_context(Models::default());
     let shown = RwSignal::new(None::<Shown>);
     provide_context(shown);
     let panel_open = RwSignal::new(false);
@@ -99,6 +101,7 @@ pub fn App() -> impl IntoView {
             </main>
             <Panel open=panel_open/>
             <TokenCard/>
+            <ModelsDialog/>
         </div>
     }
 }

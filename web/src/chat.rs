@@ -1,11 +1,13 @@
 //! The chat: everything the page knows, and what the reader and the engine can do to it.
 
-use crate::conversation::{Conversation, State, Token, turns};
+use crate::conversation::{Conversation, Interrupted, State, Token, turns};
 use crate::engine::{EngineState, EngineWorker, ServerState};
-use crate::{address, storage};
+use crate::{address, storage, strings};
 use citer_core::message::{FromWorker, ToWorker};
-use citer_core::{Mode, Settings};
+use citer_core::revival::{Next, Revival};
+use citer_core::{Death, Mode, Settings};
 use leptos::prelude::*;
+use std::time::Duration;
 
 /// The page's state; a copyable handle.
 #[derive(Clone, Copy)]
@@ -27,6 +29,14 @@ pub struct Chat {
     worker: StoredValue<Option<EngineWorker>, LocalStorage>,
     /// The answer the worker is at, perhaps one that is no longer shown.
     busy: StoredValue<Option<u64>>,
+    /// The model of the library that is used; none means the shipped one.
+    pub model: RwSignal<Option<String>>,
+    /// Counts the worker's deaths.
+    revival: StoredValue<Revival>,
+    /// Counts the workers, so that a restart that was overtaken does nothing.
+    generation: StoredValue<u64>,
+    /// Whether the failure that the address asks for is still to come.
+    fault: StoredValue<bool>,
 }
 
 impl Chat {
@@ -42,6 +52,10 @@ impl Chat {
             chosen_threshold: RwSignal::new(None),
             worker: StoredValue::new_local(None),
             busy: StoredValue::new(None),
+            model: RwSignal::new(storage::get(storage::MODEL)),
+            revival: StoredValue::new(Revival::default()),
+            generation: StoredValue::new(0),
+            fault: StoredValue::new(true),
         };
         Effect::new(move || storage::set(storage::DRAFT, &chat.draft.get()));
         Effect::new(move || storage::set(storage::MODE, mode_name(chat.mode.get())));
@@ -52,8 +66,28 @@ impl Chat {
     /// Starts a new engine; the conversation stays.
     pub fn restart(self) {
         self.fail_open();
-        self.busy.set_value(None);
         self.engine.set(EngineState::starting());
+        self.begin();
+    }
+
+    /// Runs a model of the library, or the shipped one, from now on.
+    pub fn use_model(self, model: Option<String>) {
+        storage::set(storage::MODEL, model.as_deref().unwrap_or_default());
+        self.model.set(model);
+        self.chosen_threshold.set(None);
+        self.restart();
+    }
+
+    /// Runs the engine here although another tab does.
+    pub fn take_over(self) {
+        self.engine.set(EngineState::starting());
+        self.post(&ToWorker::TakeOver);
+    }
+
+    /// Starts a worker. What it is to answer is given to it once it is ready.
+    fn begin(self) {
+        self.generation.update_value(|generation| *generation += 1);
+        self.busy.set_value(None);
         self.server.set(ServerState::Unknown);
         match EngineWorker::start(move |message| self.hear(message)) {
             Ok(worker) => self.worker.set_value(Some(worker)),
@@ -117,18 +151,29 @@ impl Chat {
     fn hear(self, message: FromWorker) {
         match message {
             FromWorker::Started => {
-                self.post(&ToWorker::Load { models_url: address::models(), server_url: address::server() });
+                if let Some(fault) = address::fault().filter(|_| self.fault.get_value()) {
+                    self.fault.set_value(false);
+                    self.post(&ToWorker::Fault(fault));
+                }
+                let model = self.model.get_untracked();
+                self.post(&ToWorker::Load { models_url: address::models(), server_url: address::server(), model });
             }
             FromWorker::Loading { stage, progress } => self.engine.set(EngineState::Loading { stage, progress }),
             FromWorker::Ready(info) => {
                 self.engine.set(EngineState::Ready(info));
+                self.take_up();
                 self.go_on();
             }
+            FromWorker::Elsewhere => self.engine.set(EngineState::Elsewhere),
+            FromWorker::Died(death) => self.revive(&death),
+            // The library has a worker of its own.
+            FromWorker::Library(_) => {}
             FromWorker::Server { available, detail } => self.server.set(match available {
                 true => ServerState::Available(detail),
                 false => ServerState::Unavailable(detail),
             }),
             FromWorker::Token { answer, event, local_text, remote_text } => {
+                self.revival.update_value(Revival::lives);
                 let token = Token { event, local_text, remote_text };
                 self.conversation.update(|conversation| conversation.add_token(answer, token));
             }
@@ -157,6 +202,46 @@ impl Chat {
         }
     }
 
+    /// The worker died: another one goes on, unless it died too often.
+    fn revive(self, death: &Death) {
+        self.worker.with_value(|worker| worker.iter().for_each(EngineWorker::end));
+        let next = self.revival.try_update_value(|revival| revival.died(death));
+        match next {
+            Some(Next::Restart { after_ms }) => {
+                self.engine.set(EngineState::Loading { stage: strings::REVIVING.into(), progress: 0.0 });
+                self.busy.set_value(None);
+                if let Some(answer) = self.conversation.with_untracked(|c| c.interrupted().map(|found| found.id)) {
+                    let text = strings::revived(&death.to_string());
+                    self.conversation.update(|conversation| conversation.add_notice(answer, text));
+                }
+                let generation = self.generation.get_value();
+                let start = move || {
+                    if self.generation.get_value() == generation {
+                        self.begin();
+                    }
+                };
+                set_timeout(start, Duration::from_millis(after_ms.into()));
+            }
+            Some(Next::GiveUp(error)) => {
+                self.fail_open();
+                self.engine.set(EngineState::Failed(error));
+            }
+            None => {}
+        }
+    }
+
+    /// Gives the answer that a dead worker was at to the new one.
+    fn take_up(self) {
+        let found = self.conversation.with_untracked(Conversation::interrupted);
+        if let Some(Interrupted { id: answer, turns, events, settings }) = found {
+            self.busy.set_value(Some(answer));
+            self.post(&ToWorker::Continue { answer, turns, events, settings });
+            if self.stopping.get_untracked() {
+                self.post(&ToWorker::Stop);
+            }
+        }
+    }
+
     fn post(self, message: &ToWorker) {
         self.worker.with_value(|worker| worker.iter().for_each(|worker| worker.post(message)));
     }
@@ -176,7 +261,7 @@ impl Chat {
             let (mode, threshold) = untrack(|| (self.mode.get(), self.threshold()));
             let settings = Settings { mode, threshold, ..Settings::default() };
             self.busy.set_value(Some(answer));
-            self.conversation.update(|conversation| conversation.begin(answer));
+            self.conversation.update(|conversation| conversation.begin(answer, settings.clone()));
             self.post(&ToWorker::Answer { answer, turns, settings });
         }
     }

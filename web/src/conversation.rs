@@ -1,7 +1,7 @@
 //! The conversation: questions and their answers as they stream in. Pure state, without DOM or worker.
 
 use citer_core::message::{Role, Turn};
-use citer_core::{Finish, Split, TokenEvent, Trace};
+use citer_core::{Finish, Settings, Split, TokenEvent, Trace};
 
 /// What the worker is asked. The shipped models are trained on single questions, so only the current one is sent,
 /// as one user turn, and no earlier turns.
@@ -46,6 +46,8 @@ pub struct Exchange {
     pub notices: Vec<String>,
     /// How far the answer is.
     pub state: State,
+    /// How it is made, once it has begun.
+    pub settings: Option<Settings>,
     /// Who made how much of the answer.
     pub split: Split,
     /// The record of the finished answer.
@@ -57,6 +59,19 @@ impl Exchange {
     pub fn is_open(&self) -> bool {
         matches!(self.state, State::Waiting | State::Streaming)
     }
+}
+
+/// An answer that was begun and has not ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Interrupted {
+    /// Its number.
+    pub id: u64,
+    /// What was asked.
+    pub turns: Vec<Turn>,
+    /// Its tokens so far.
+    pub events: Vec<TokenEvent>,
+    /// How it is made.
+    pub settings: Settings,
 }
 
 /// Questions and answers in order. At most one answer, the last one, is open.
@@ -77,6 +92,7 @@ impl Conversation {
             tokens: Vec::new(),
             notices: Vec::new(),
             state: State::Waiting,
+            settings: None,
             split: Split::default(),
             trace: None,
         });
@@ -115,10 +131,18 @@ impl Conversation {
     }
 
     /// The engine begins with an answer.
-    pub fn begin(&mut self, id: u64) {
+    pub fn begin(&mut self, id: u64, settings: Settings) {
         if let Some(exchange) = self.open(id) {
             exchange.state = State::Streaming;
+            exchange.settings = Some(settings);
         }
+    }
+
+    /// The answer that the engine was at: what a new one needs to go on with it.
+    pub fn interrupted(&self) -> Option<Interrupted> {
+        let last = self.last().filter(|exchange| exchange.state == State::Streaming)?;
+        let events = last.tokens.iter().map(|token| token.event.clone()).collect();
+        Some(Interrupted { id: last.id, turns: turns(&last.question), events, settings: last.settings.clone()? })
     }
 
     /// The answer has a new token. Tokens of answers that are gone or ended are dropped.

@@ -1,9 +1,10 @@
 //! The engine as the page sees it: its worker, its state, and the state of the server behind it.
 
 use crate::strings;
+use citer_core::Death;
 use citer_core::message::{EngineInfo, FromWorker, ToWorker};
 use wasm_bindgen::prelude::*;
-use web_sys::{Event, MessageEvent, Worker};
+use web_sys::{Event, File, MessageEvent, Worker};
 
 /// The worker's script, as Trunk names it.
 const SCRIPT: &str = "./citer-worker_loader.js";
@@ -20,6 +21,8 @@ pub enum EngineState {
     },
     /// Can answer.
     Ready(EngineInfo),
+    /// Waits for another tab to end.
+    Elsewhere,
     /// Cannot answer; says what is wrong and what to do.
     Failed(String),
 }
@@ -35,6 +38,7 @@ impl EngineState {
         match self {
             Self::Loading { .. } => "loading",
             Self::Ready(_) => "ready",
+            Self::Elsewhere => "elsewhere",
             Self::Failed(_) => "failed",
         }
     }
@@ -71,7 +75,7 @@ impl ServerState {
     }
 }
 
-/// A running engine worker. It ends when this is dropped.
+/// A running worker, for the engine or for the model library. It ends when this is dropped.
 pub struct EngineWorker {
     worker: Worker,
     _on_message: Closure<dyn FnMut(MessageEvent)>,
@@ -79,7 +83,7 @@ pub struct EngineWorker {
 }
 
 impl EngineWorker {
-    /// Starts a worker. A crash is heard as [`FromWorker::Failed`] without an answer.
+    /// Starts a worker. A crash is heard as [`FromWorker::Died`].
     pub fn start(hear: impl Fn(FromWorker) + Clone + 'static) -> Result<Self, String> {
         let worker = Worker::new(SCRIPT).map_err(|error| strings::worker_refused(&text_of(&error)))?;
         let tell = hear.clone();
@@ -91,8 +95,7 @@ impl EngineWorker {
             }));
         });
         let on_error = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
-            let error = strings::worker_crashed(&text_of(&event));
-            hear(FromWorker::Failed { answer: None, error });
+            hear(FromWorker::Died(Death::of(&text_of(&event))));
         });
         worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
         worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
@@ -104,6 +107,18 @@ impl EngineWorker {
         if let Ok(json) = serde_json::to_string(message) {
             // Posting a string fails in no browser.
             let _ = self.worker.post_message(&json.into());
+        }
+    }
+
+    /// Sends a message with the files that belong to it.
+    pub fn post_with(&self, message: &ToWorker, files: &[File]) {
+        if let Ok(json) = serde_json::to_string(message) {
+            let parts = js_sys::Array::of1(&json.into());
+            files.iter().for_each(|file| {
+                parts.push(file);
+            });
+            // Files are handed over by name; that fails in no browser.
+            let _ = self.worker.post_message(&parts);
         }
     }
 

@@ -1,11 +1,11 @@
-//! The panel that says why the engine is not running and starts it again.
+//! The panel that says why the engine is not running, and what to do.
 
 use crate::chat::Chat;
 use crate::engine::EngineState;
 use crate::strings;
 use leptos::prelude::*;
 
-/// Shown while the engine has failed.
+/// Shown while the engine has failed, or runs in another tab.
 #[component]
 pub fn EngineError() -> impl IntoView {
     let chat = expect_context::<Chat>();
@@ -15,7 +15,8 @@ pub fn EngineError() -> impl IntoView {
             _ => None,
         })
     });
-    move || {
+    let elsewhere = Memo::new(move |_| chat.engine.with(|engine| *engine == EngineState::Elsewhere));
+    let failure = move || {
         error.get().map(|error| {
             view! {
                 <section class="engine-error" id="engine-error" role="alert">
@@ -25,8 +26,25 @@ pub fn EngineError() -> impl IntoView {
                     <button type="button" class="button primary" id="restart" on:click=move |_| chat.restart()>
                         {strings::RESTART}
                     </button>
+                    <Show when=move || chat.model.with(Option::is_some)>
+                        <button type="button" class="button" id="use-shipped" on:click=move |_| chat.use_model(None)>
+                            {strings::USE_SHIPPED}
+                        </button>
+                    </Show>
                 </section>
             }
         })
+    };
+    view! {
+        {failure}
+        <Show when=move || elsewhere.get()>
+            <section class="engine-elsewhere" id="engine-elsewhere" role="status">
+                <h2>{strings::ELSEWHERE_TITLE}</h2>
+                <p>{strings::ELSEWHERE_TEXT}</p>
+                <button type="button" class="button" id="take-over" on:click=move |_| chat.take_over()>
+                    {strings::TAKE_OVER}
+                </button>
+            </section>
+        </Show>
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::chat::Chat;
 use crate::engine::{EngineState, ServerState};
+use crate::models::ModelsButton;
 use crate::theme::ThemeButton;
 use crate::{address, amount, strings};
 use leptos::prelude::*;
@@ -28,6 +29,7 @@ pub fn Header(panel_open: RwSignal<bool>) -> impl IntoView {
             >
                 <span class="panel-icon" aria-hidden="true"></span>
             </button>
+            <ModelsButton/>
             <ThemeButton/>
             <button type="button" class="button" id="new-chat" on:click=move |_| chat.clear()>
                 {strings::NEW_CHAT}
@@ -43,6 +45,7 @@ fn EngineStatus() -> impl IntoView {
         chat.engine.with(|engine| match engine {
             EngineState::Loading { stage, .. } => stage.clone(),
             EngineState::Ready(_) => strings::ENGINE_READY.to_owned(),
+            EngineState::Elsewhere => strings::ELSEWHERE.to_owned(),
             EngineState::Failed(_) => strings::ENGINE_FAILED.to_owned(),
         })
     };
@@ -53,7 +56,7 @@ fn EngineStatus() -> impl IntoView {
                 format!("{}: {size}, {}, {load}", info.model, info.adapter)
             }
             EngineState::Failed(error) => error.clone(),
-            EngineState::Loading { .. } => String::new(),
+            EngineState::Loading { .. } | EngineState::Elsewhere => String::new(),
         })
     };
     let progress = Memo::new(move |_| {

@@ -12,6 +12,7 @@ mod engine_error;
 mod header;
 mod message;
 mod meter;
+mod models;
 mod samples;
 mod storage;
 mod strings;

@@ -6,6 +6,8 @@ use leptos::prelude::window;
 pub const DRAFT: &str = "citer.draft";
 /// Who may make tokens.
 pub const MODE: &str = "citer.mode";
+/// The model of the library that is used; none means the shipped one.
+pub const MODEL: &str = "citer.model";
 /// Light or dark.
 pub const THEME: &str = "citer.theme";
 

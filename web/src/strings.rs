@@ -1,5 +1,7 @@
 //! Every English text of the page, in one place.
 
+pub mod models;
+
 use citer_core::{Finish, ForcedReason, Mode, Source};
 use citer_tasks::Family;
 
@@ -15,6 +17,13 @@ pub const ENGINE_FAILED: &str = "Engine stopped";
 pub const ENGINE_ERROR_TITLE: &str = "The engine is not running";
 pub const ENGINE_ERROR_KEPT: &str = "The conversation and what you typed are kept.";
 pub const RESTART: &str = "Restart engine";
+pub const REVIVING: &str = "Restarting the engine";
+pub const ELSEWHERE: &str = "Runs in another tab";
+pub const ELSEWHERE_TITLE: &str = "Another tab runs the engine";
+pub const ELSEWHERE_TEXT: &str =
+    "Two at once would slow each other down. It starts here as soon as that tab is closed.";
+pub const TAKE_OVER: &str = "Use it here instead";
+pub const USE_SHIPPED: &str = "Use the built-in model";
 pub const NO_SCRIPT: &str = "its program cannot be loaded";
 
 pub const SERVER_UNKNOWN: &str = "Looking for the LLM…";
@@ -68,8 +77,9 @@ pub fn worker_refused(error: &str) -> String {
     format!("The browser refuses to start the engine ({error}). Allow workers for this page, or use another browser.")
 }
 
-pub fn worker_crashed(error: &str) -> String {
-    format!("The engine stopped ({error}). Restart it; if that does not help, reload the page.")
+/// Told beside the answer that goes on.
+pub fn revived(death: &str) -> String {
+    format!("{} The engine is started again and the answer goes on.", sentence(death))
 }
 
 pub fn message_unreadable(error: &str) -> String {

@@ -67,6 +67,12 @@ pub enum LibraryError {
     /// Nothing of this name is stored.
     #[error("no model {0} is stored: add it first")]
     Unknown(String),
+    /// Other files are stored under the name of an import.
+    #[error("another model is stored as {0}: remove it first, or rename the file")]
+    Taken(String),
+    /// Its files are on this device, and a page cannot open them by itself.
+    #[error("{0} came from this device: choose the same files again to go on")]
+    NeedsFiles(String),
     /// It is not complete.
     #[error("{0} is not complete: resume its download first")]
     Partial(String),

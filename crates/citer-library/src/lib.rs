@@ -26,7 +26,7 @@ pub use error::LibraryError;
 pub use fetch::{Body, ContentRange, Fetch, FetchError, Reply};
 pub use fit::{Machine, Needs, verdict};
 pub use library::Library;
-pub use manifest::{CHUNK_SIZE, FileEntry, MAX_CHUNK_SIZE, Manifest};
+pub use manifest::{FileEntry, MAX_CHUNK_SIZE, Manifest};
 pub use source::{Source, SourceError};
 pub use storage::{Storage, StorageError};
 pub use stored::{Chunks, Part};

@@ -1,11 +1,11 @@
 //! The library: the models in storage, by the names of their folders.
 
 use crate::{
-    discover::{discover, local},
+    discover::{Wanted, discover, local},
     download::{Progress, check},
     error::LibraryError,
     fetch::Fetch,
-    manifest::{CHUNK_SIZE, Manifest},
+    manifest::Manifest,
     slots::{self, SLOTS},
     source::Source,
     storage::Storage,
@@ -17,14 +17,14 @@ use citer_core::StopFlag;
 pub struct Library<S> {
     /// Where they are.
     pub storage: S,
-    /// Bytes in a chunk of models added from now on.
-    pub chunk_size: u64,
+    /// Bytes in a chunk of models added from now on; `None` chooses by their size.
+    pub chunk_size: Option<u64>,
 }
 
 impl<S: Storage> Library<S> {
     /// The library in `storage`.
     pub fn new(storage: S) -> Self {
-        Self { storage, chunk_size: CHUNK_SIZE }
+        Self { storage, chunk_size: None }
     }
 
     /// Every model by its folder's name, with its manifest or `None` where that is damaged. What an interrupted deletion
@@ -67,20 +67,28 @@ impl<S: Storage> Library<S> {
             other => return other,
         }
         let wanted = discover(fetch, source, stop).await?;
-        self.record(Manifest::new(source.clone(), wanted, self.chunk_size)).await
+        self.record(source.clone(), wanted).await
     }
 
     /// Records a model of local files, given by names with lengths. One that is there already stays as it is, so that an
     /// import can be resumed with the same files.
     pub async fn import(&self, name: &str, files: &[(String, u64)]) -> Result<Manifest, LibraryError> {
         let source = Source::Local { name: name.into() };
+        let wanted = local(files)?;
         match self.manifest(&source.id()).await {
-            Err(LibraryError::Unknown(_)) => self.record(Manifest::new(source, local(files)?, self.chunk_size)).await,
-            other => other,
+            Err(LibraryError::Unknown(_)) => self.record(source, wanted).await,
+            Ok(manifest) => {
+                let stored = manifest.files.iter().map(|file| (&file.name, file.size));
+                let same = stored.eq(wanted.iter().map(|file| (&file.name, file.size)));
+                if same { Ok(manifest) } else { Err(LibraryError::Taken(name.into())) }
+            }
+            Err(error) => Err(error),
         }
     }
 
-    async fn record(&self, mut manifest: Manifest) -> Result<Manifest, LibraryError> {
+    async fn record(&self, source: Source, wanted: Vec<Wanted>) -> Result<Manifest, LibraryError> {
+        let chunk_size = self.chunk_size.unwrap_or_else(|| Manifest::chunk_size(&wanted));
+        let mut manifest = Manifest::new(source, wanted, chunk_size);
         slots::save(&self.storage, &mut manifest).await?;
         Ok(manifest)
     }

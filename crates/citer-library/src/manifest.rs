@@ -9,8 +9,12 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Bytes in a chunk: what an interruption can cost, and what is in memory at once.
-pub const CHUNK_SIZE: u64 = 8 << 20;
+/// Bytes in a chunk of a large model: what an interruption can cost, and what is in memory at once.
+const CHUNK_SIZE: u64 = 8 << 20;
+/// Bytes in a chunk of a small model.
+const SMALL_CHUNK_SIZE: u64 = 64 << 10;
+/// Chunks that a model is cut into, if they are not too small or large then.
+const CHUNKS: u64 = 64;
 /// Most bytes in a chunk.
 pub const MAX_CHUNK_SIZE: u64 = 64 << 20;
 /// Largest file that is believed.
@@ -78,6 +82,12 @@ impl FileEntry {
 impl Manifest {
     /// The format version this program writes and reads.
     pub const VERSION: u32 = 1;
+
+    /// The size of chunks for a model of these files.
+    pub fn chunk_size(wanted: &[Wanted]) -> u64 {
+        let bytes: u64 = wanted.iter().filter_map(|file| file.size).sum();
+        (bytes / CHUNKS).clamp(SMALL_CHUNK_SIZE, CHUNK_SIZE).next_power_of_two()
+    }
 
     /// A model of which nothing is stored yet.
     pub fn new(source: Source, wanted: Vec<Wanted>, chunk_size: u64) -> Self {

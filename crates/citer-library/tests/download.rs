@@ -24,7 +24,7 @@ fn source() -> Source {
 }
 
 fn library(memory: &Memory) -> Library<Memory> {
-    Library { storage: memory.clone(), chunk_size: CHUNK }
+    Library { storage: memory.clone(), chunk_size: Some(CHUNK) }
 }
 
 /// Looks the model up if need be and downloads what is missing.

@@ -65,7 +65,7 @@ fn a_hub_repository_brings_sizes_and_hashes_and_is_checked_by_them() {
     let url = "https://huggingface.co/api/models/o/n/tree/main?recursive=true";
     site.files.borrow_mut().insert(url.into(), listing.into_bytes());
     site.files.borrow_mut().extend(files.clone());
-    let library = Library { storage: Memory::default(), chunk_size: 1000 };
+    let library = Library { storage: Memory::default(), chunk_size: Some(1000) };
     let stop = StopFlag::default();
     block_on(async {
         let source = Source::parse("o/n").unwrap();
@@ -83,7 +83,7 @@ fn what_a_model_says_of_itself_comes_before_its_weights() {
     let site = Site::default();
     site.files.borrow_mut().extend(model(BASE, 1));
     let stop = StopFlag::default();
-    let library = Library { storage: Memory::default(), chunk_size: 512 };
+    let library = Library { storage: Memory::default(), chunk_size: Some(512) };
     block_on(async {
         let mut manifest = library.add(&site, &folder(), &stop).await.unwrap();
         let weights = site.files.borrow()[&format!("{BASE}/model.safetensors")].len() as u64;
@@ -107,12 +107,36 @@ fn a_gguf_file_stands_alone() {
 }
 
 #[test]
+fn local_files_are_imported_resumed_and_not_mixed_up() {
+    let site = Site::with(&[("m.gguf", [b"GGUF".to_vec(), noise(1, 900)].concat())]);
+    let library = Library { storage: Memory::default(), chunk_size: Some(100) };
+    let stop = StopFlag::default();
+    block_on(async {
+        let files = [("m.gguf".to_owned(), 904)];
+        let mut manifest = library.import("m.gguf", &files).await.unwrap();
+        let pause = |progress: citer_library::Progress| {
+            if progress.done > 400 {
+                stop.stop();
+            }
+        };
+        let paused = complete(&library.storage, &site, &mut manifest, &stop, pause).await;
+        assert_eq!(paused, Err(LibraryError::Stopped));
+        let mut again = library.import("m.gguf", &files).await.unwrap();
+        assert!(again.stored() >= 300, "{}", again.stored());
+        complete(&library.storage, &site, &mut again, &StopFlag::default(), |_| {}).await.unwrap();
+        assert_eq!(library.read(&again, "m.gguf").await.unwrap().unwrap(), site.files.borrow()["m.gguf"]);
+        let other = library.import("m.gguf", &[("m.gguf".into(), 905)]).await;
+        assert_eq!(other, Err(LibraryError::Taken("m.gguf".into())));
+    });
+}
+
+#[test]
 fn a_list_survives_damaged_records_and_finishes_deletions() {
     let site = Site::default();
     site.files.borrow_mut().extend(model(BASE, 1));
     let stop = StopFlag::default();
     let memory = Memory::default();
-    let library = Library { storage: memory.clone(), chunk_size: 512 };
+    let library = Library { storage: memory.clone(), chunk_size: Some(512) };
     block_on(async {
         let mut manifest = library.add(&site, &folder(), &stop).await.unwrap();
         complete(&memory, &site, &mut manifest, &stop, |_| {}).await.unwrap();
@@ -141,7 +165,7 @@ fn a_deletion_killed_at_any_moment_is_finished_by_the_next_list_or_undone() {
     let stop = StopFlag::default();
     for moment in 1..=3 {
         let memory = Memory::default();
-        let library = Library { storage: memory.clone(), chunk_size: 512 };
+        let library = Library { storage: memory.clone(), chunk_size: Some(512) };
         block_on(async {
             let mut manifest = library.add(&site, &folder(), &stop).await.unwrap();
             complete(&memory, &site, &mut manifest, &stop, |_| {}).await.unwrap();
@@ -167,7 +191,7 @@ fn a_complete_model_that_lost_a_chunk_is_not_ready() {
     site.files.borrow_mut().extend(model(BASE, 1));
     let stop = StopFlag::default();
     let memory = Memory::default();
-    let library = Library { storage: memory.clone(), chunk_size: 512 };
+    let library = Library { storage: memory.clone(), chunk_size: Some(512) };
     block_on(async {
         let mut manifest = library.add(&site, &folder(), &stop).await.unwrap();
         complete(&memory, &site, &mut manifest, &stop, |_| {}).await.unwrap();

@@ -32,7 +32,7 @@ fn an_answer_waits_streams_and_ends() {
     let mut chat = Conversation::default();
     let id = chat.ask("1 + 1?");
     assert_eq!(chat.waiting(), Some((id, "1 + 1?")));
-    chat.begin(id);
+    chat.begin(id, Settings::default());
     assert!(chat.waiting().is_none() && chat.is_open());
     chat.add_token(id, token(0, Source::Local));
     chat.add_token(id, token(1, Source::Remote));
@@ -60,7 +60,7 @@ fn the_conversation_counts_all_answers() {
 fn a_failure_keeps_the_text_and_gives_the_question_back() {
     let mut chat = Conversation::default();
     let id = chat.ask("why?");
-    chat.begin(id);
+    chat.begin(id, Settings::default());
     chat.add_token(id, token(0, Source::Local));
     assert_eq!(chat.fail(Some(id), "broken").as_deref(), Some("why?"));
     assert_eq!(chat.get(id).unwrap().tokens.len(), 1);
@@ -84,7 +84,7 @@ fn a_crash_fails_the_open_answer_and_no_other() {
 fn late_messages_about_a_cleared_conversation_change_nothing() {
     let mut chat = Conversation::default();
     let old = chat.ask("old");
-    chat.begin(old);
+    chat.begin(old, Settings::default());
     chat.clear();
     let new = chat.ask("new");
     assert_ne!(old, new);
@@ -102,11 +102,28 @@ fn a_waiting_question_can_be_taken_back_and_a_running_one_not() {
     assert!(chat.ids().is_empty());
     let next = chat.ask("now");
     assert_ne!(id, next);
-    chat.begin(next);
+    chat.begin(next, Settings::default());
     assert_eq!(chat.take_back(), None);
 }
 
 #[test]
 fn only_the_current_question_is_sent() {
     assert_eq!(turns("2?"), [Turn { role: Role::User, content: "2?".into() }]);
+}
+
+#[test]
+fn an_interrupted_answer_goes_on_after_its_tokens_as_it_was_begun() {
+    let mut chat = Conversation::default();
+    let id = chat.ask("1 + 1?");
+    assert_eq!(chat.interrupted(), None, "a waiting question was not begun");
+    let settings = Settings { threshold: 0.25, ..Settings::default() };
+    chat.begin(id, settings.clone());
+    chat.add_token(id, token(0, Source::Local));
+    chat.add_token(id, token(1, Source::Remote));
+    let found = chat.interrupted().unwrap();
+    assert_eq!((found.id, &found.settings, found.events.len()), (id, &settings, 2));
+    assert_eq!(found.turns, turns("1 + 1?"));
+    chat.add_token(id, token(2, Source::Local));
+    chat.finish(id, Finish::End, trace(Finish::End));
+    assert_eq!(chat.interrupted(), None);
 }

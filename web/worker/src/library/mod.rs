@@ -68,7 +68,12 @@ impl Shelf {
                     Err(error) => failed(None, &error),
                 }
             }
-            LibraryRequest::Resume { model } => self.download(&library, &model, Network::new).await,
+            LibraryRequest::Resume { model } => match library.manifest(&model).await {
+                Ok(Manifest { source: Source::Local { name }, .. }) => {
+                    failed(Some(&model), &LibraryError::NeedsFiles(name));
+                }
+                _ => self.download(&library, &model, Network::new).await,
+            },
             LibraryRequest::Pause { model } => {
                 if let Some((_, stop)) = self.busy.borrow().get(&model) {
                     stop.stop();

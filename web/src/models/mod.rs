@@ -1,0 +1,8 @@
+//! The models: what the browser has stored, and the dialog that manages it.
+
+mod dialog;
+mod row;
+mod shelf;
+
+pub use dialog::{ModelsButton, ModelsDialog};
+pub use shelf::Models;

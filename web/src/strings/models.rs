@@ -1,0 +1,111 @@
+//! English texts of the model library.
+
+use crate::amount;
+use citer_core::library::{ModelState, Obstacle, StorageUse, Verdict};
+
+pub const MODELS: &str = "Models";
+pub const CLOSE: &str = "Close";
+pub const INTRO: &str = "Models are kept in this browser and run on this device. A model from elsewhere has no router trained \
+    for it, so it makes all tokens itself.";
+pub const SHIPPED: &str = "Built-in model";
+pub const SHIPPED_ORIGIN: &str = "comes with this page, with its router";
+pub const IN_USE: &str = "in use";
+pub const USE: &str = "Use";
+pub const DOWNLOAD: &str = "Download";
+pub const RESUME: &str = "Resume";
+pub const PAUSE: &str = "Pause";
+pub const CHECK: &str = "Check";
+pub const CHECK_HELP: &str = "Read every stored byte, compare it with its hash and fetch damaged parts again";
+pub const REMOVE: &str = "Remove";
+pub const REALLY_REMOVE: &str = "Really remove?";
+pub const ADD_LABEL: &str = "Hugging Face repository or address";
+pub const ADD_PLACEHOLDER: &str = "owner/name, owner/name:Q4_0 or https://…";
+pub const ADD_HELP: &str =
+    "Looked up first: size and whether it will run here. Nothing is downloaded before you say so.";
+pub const ADD: &str = "Look up";
+pub const IMPORT: &str = "From this device…";
+pub const IMPORT_HELP: &str = "A GGUF file, or config.json, tokenizer.json and the safetensors files together";
+pub const NONE: &str = "No other models yet.";
+pub const UNKNOWN_FIT: &str = "Whether it runs here is known once its description is there.";
+pub const LOOKING: &str = "Looking it up…";
+
+/// How far the model is.
+pub fn state(state: ModelState, stored: u64, bytes: u64) -> String {
+    let (stored_words, all) = (amount::bytes(stored), amount::bytes(bytes));
+    match state {
+        ModelState::Complete => format!("{all}, complete"),
+        ModelState::Partial => format!("{stored_words} of {all} stored"),
+        ModelState::Downloading => format!("{stored_words} of {all}, downloading"),
+        ModelState::Checking => format!("checking {all}"),
+        ModelState::Damaged => "its record is damaged: remove it and add it again".into(),
+    }
+}
+
+pub fn state_name(state: ModelState) -> &'static str {
+    match state {
+        ModelState::Partial => "partial",
+        ModelState::Downloading => "downloading",
+        ModelState::Checking => "checking",
+        ModelState::Complete => "complete",
+        ModelState::Damaged => "damaged",
+    }
+}
+
+pub fn verdict(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Runs { tokens_per_second: None } => "Fits this device.".into(),
+        Verdict::Runs { tokens_per_second: Some(speed) } => {
+            format!("Fits this device: about {speed:.0} tokens a second.")
+        }
+        Verdict::Slowly { tokens_per_second } => {
+            format!("Fits this device, but slowly: about {tokens_per_second:.1} tokens a second.")
+        }
+        Verdict::DoesNotFit(obstacle) => self::obstacle(obstacle),
+    }
+}
+
+fn obstacle(obstacle: &Obstacle) -> String {
+    let of = |needed: &u64, available: &u64| (amount::bytes(*needed), amount::bytes(*available));
+    match obstacle {
+        Obstacle::Memory { needed, available } => {
+            let (needed, available) = of(needed, available);
+            format!("Too large for this device: it needs {needed} of memory, and about {available} can be used.")
+        }
+        Obstacle::Buffer { tensor, needed, available } => {
+            let (needed, available) = of(needed, available);
+            format!("Too large for this graphics device: {tensor} takes {needed}, and it allows {available} at once.")
+        }
+        Obstacle::Storage { needed, available } => {
+            let (needed, available) = of(needed, available);
+            format!(
+                "Not enough room: {needed} are to be stored, and {available} are free. Remove a model or free disk space."
+            )
+        }
+        Obstacle::Unsupported { detail } => format!("Does not run here: {detail}."),
+    }
+}
+
+pub fn verdict_name(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Runs { .. } => "runs",
+        Verdict::Slowly { .. } => "slowly",
+        Verdict::DoesNotFit(_) => "does-not-fit",
+    }
+}
+
+pub fn storage(storage: &StorageUse) -> String {
+    let used = amount::bytes(storage.used);
+    let kept = if storage.persistent {
+        "kept until you remove it"
+    } else {
+        "may be cleared by the browser when space gets short"
+    };
+    match storage.quota {
+        Some(quota) => format!("Storage: {used} of {} used, {kept}.", amount::bytes(quota)),
+        None => format!("Storage: {used} used, {kept}."),
+    }
+}
+
+pub fn progress(name: &str) -> String {
+    format!("Progress of {name}")
+}
