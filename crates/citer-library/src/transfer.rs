@@ -55,14 +55,14 @@ impl From<FetchError> for Trouble {
 }
 
 impl<'a, F: Fetch> Transfer<'a, F> {
-    /// A file that is `size` long and of version `etag`, as far as is known. A `hashed` file may come from servers that
-    /// name its version differently.
+    /// A file of which nothing is known yet.
     pub fn new(fetch: &'a F, stop: &'a StopFlag, name: &str, url: &str) -> Self {
         let (name, url) = (name.to_owned(), url.to_owned());
         Self { fetch, stop, name, url, size: None, etag: None, watch_etag: true, open: None, failures: 0 }
     }
 
-    /// What is known of the file. Where its hash is promised, its version need not be watched.
+    /// What is known of the file. Where its hash is promised (`hashed`), its version need not be watched: the servers of
+    /// one file may name it differently.
     pub fn knowing(mut self, size: Option<u64>, etag: Option<String>, hashed: bool) -> Self {
         (self.size, self.etag, self.watch_etag) = (size, etag, !hashed);
         self
@@ -102,7 +102,6 @@ impl<'a, F: Fetch> Transfer<'a, F> {
         // An error here is no matter: every byte is there.
         match open.body.next().await {
             Ok(Some(more)) if !more.is_empty() => Err(self.changed()),
-            _ if !open.left.is_empty() => Err(self.changed()),
             _ => Ok(()),
         }
     }

@@ -73,8 +73,8 @@ fn texts(tokenizer: &Tokenizer, candidates: &[Candidate]) -> Vec<String> {
 #[expect(clippy::panic, reason = "the page was opened with an address that asks for it")]
 fn fail_on_purpose(fault: Fault) {
     let words = "the page's address asks for this fault";
-    match fault.cause {
-        Cause::Panic => panic!("{words}"),
-        cause => post(&FromWorker::Died(Death { cause, detail: words.into() })),
+    if fault.cause != Cause::Panic {
+        post(&FromWorker::Died(Death { cause: fault.cause, detail: words.into() }));
     }
+    panic!("{words}");
 }
