@@ -2,7 +2,7 @@
 //!
 //! A decode step is seven kernels a layer and six more; it is recorded once and replayed, its token, position and
 //! results stay on the GPU, and one small read brings the records of as many steps as were queued. Every kernel variant
-//! is compared with the [`oracle`] on the user's own adapter before it is used.
+//! is compared with the oracle on the user's own adapter before it is used.
 
 mod activations;
 mod buffer;
@@ -12,7 +12,7 @@ pub mod format;
 pub mod gpu;
 pub mod kernels;
 mod model;
-pub mod oracle;
+mod oracle;
 pub mod pace;
 pub mod pack;
 pub mod record;

@@ -4,6 +4,9 @@
 //! taking every `slices`-th block, and meet once in shared memory; with one slice there is no barrier at all, which is
 //! what software adapters want.
 
+// The macro writes public items of its own beside each kernel.
+#![allow(missing_docs)]
+
 use super::decode::{F4, U4, decode};
 use crate::format::{Format, PANEL};
 use cubecl::prelude::*;
