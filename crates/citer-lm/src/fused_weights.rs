@@ -2,7 +2,7 @@
 
 use crate::error::{EngineError, LoadError};
 use citer_files::{Config, Format as FileFormat, TensorSource, source::values};
-use citer_gpu::{Format, GpuError, Matrix, Part, Rows, Shape, Weights};
+use citer_gpu::{Format, GpuError, Matrix, Part, Rows, Shape, Weights, format::BLOCK};
 use half::f16;
 use std::ops::Range;
 
@@ -14,8 +14,9 @@ pub struct FileWeights<'a> {
 }
 
 impl<'a> FileWeights<'a> {
-    /// Tensors of `source`. `floats` says how floating-point matrices are stored, `None` as they are; quantised ones
-    /// stay as they are where the GPU has their format (Q8_0, Q4_0) and become Q8_0 otherwise.
+    /// Tensors of `source`. `floats` says how floating-point matrices are stored, `None` as they are. Q8_0, Q5_0 and Q4_0
+    /// keep every number; Q4_K and Q6_K are rounded to Q8_0, which moves a weight by at most a 254th of the largest in its
+    /// block of 32.
     pub fn new(config: &'a Config, source: &'a dyn TensorSource, floats: Option<Format>) -> Self {
         Self { config, source, floats }
     }
@@ -61,22 +62,26 @@ fn on_gpu(format: FileFormat, floats: Option<Format>) -> Format {
     }
 }
 
-/// Codes and scales of Q8_0 or Q4_0 blocks.
-fn blocks(format: FileFormat, bytes: &[u8]) -> Option<Rows> {
-    let size = format.block().1;
-    let scale = |block: &[u8]| f16::from_le_bytes([block[0], block[1]]).to_f32();
-    let scales = bytes.chunks_exact(size).map(scale).collect();
-    let codes: Vec<i8> = match format {
-        FileFormat::Q8_0 => bytes.chunks_exact(size).flat_map(|block| block[2..].iter().map(|b| *b as i8)).collect(),
-        FileFormat::Q4_0 => {
-            let low = |b: &u8| (b & 15) as i8 - 8;
-            let high = |b: &u8| (b >> 4) as i8 - 8;
-            let both = |block: &[u8]| block[2..].iter().map(low).chain(block[2..].iter().map(high)).collect::<Vec<_>>();
-            bytes.chunks_exact(size).flat_map(both).collect()
-        }
+/// Codes and scales of blocks of 32 with one scale, which the GPU's format `target` holds exactly; `None` where it does not.
+fn blocks(format: FileFormat, target: Format, bytes: &[u8]) -> Option<Rows> {
+    let code: fn(&[u8], usize) -> i8 = match (format, target) {
+        (FileFormat::Q8_0, Format::Q8) => |block, i| block[2 + i] as i8,
+        (FileFormat::Q4_0, Format::Q4 | Format::Q8) => |block, i| nibble(&block[2..], i) as i8 - 8,
+        (FileFormat::Q5_0, Format::Q8) => |block, i| {
+            let fifth = block[2 + i / 8] >> (i % 8) & 1;
+            (nibble(&block[6..], i) | fifth << 4) as i8 - 16
+        },
         _ => return None,
     };
+    let blocks = bytes.chunks_exact(format.block().1);
+    let scales = blocks.clone().map(|block| f16::from_le_bytes([block[0], block[1]]).to_f32()).collect();
+    let codes = blocks.flat_map(|block| (0..BLOCK).map(move |i| code(block, i))).collect();
     Some(Rows::Blocks { codes, scales })
+}
+
+/// The 4-bit number `i` of 32 packed as all low halves, then all high halves.
+fn nibble(packed: &[u8], i: usize) -> u8 {
+    if i < 16 { packed[i] & 15 } else { packed[i - 16] >> 4 }
 }
 
 /// What stops a model from running on the GPU: its files or the device.
@@ -100,9 +105,7 @@ impl Weights for FileWeights<'_> {
     fn rows(&self, matrix: Matrix, rows: Range<usize>, format: Format) -> Result<Rows, OpenError> {
         let (name, stored) = self.stored(matrix)?;
         let bytes = self.source.rows(&name, rows)?;
-        let is_same = matches!((stored, format), (FileFormat::Q8_0, Format::Q8) | (FileFormat::Q4_0, Format::Q4));
-        let rows = if is_same { blocks(stored, &bytes) } else { None };
-        let rows = rows.unwrap_or_else(|| Rows::Values(stored.values(&bytes)));
+        let rows = blocks(stored, format, &bytes).unwrap_or_else(|| Rows::Values(stored.values(&bytes)));
         let numbers = match &rows {
             Rows::Values(values) => values,
             Rows::Blocks { scales, .. } => scales,

@@ -80,11 +80,11 @@ fn every_family_agrees_with_transformers() {
     }
 }
 
-/// Files with blocks that the GPU keeps (Q8_0, Q4_0) or turns into Q8_0; the bounds follow from that second rounding.
+/// These files have Q8_0, Q5_0, Q4_0, F16 and BF16, all of which the GPU holds exactly.
 #[test]
 fn quantised_files_agree_with_transformers_on_what_their_formats_leave() {
     let _alone = ALONE.lock();
-    for (name, bound) in [("llama", 0.02), ("qwen2", 0.02), ("qwen3", 0.02)] {
+    for name in ["llama", "qwen2", "qwen3"] {
         let (config, tensors) =
             gguf_weights(DiskFile::open(&folder("gguf").join(format!("{name}.gguf"))).unwrap()).unwrap();
         let (ids, expected) = expected(&std::fs::read(folder("gguf").join(format!("{name}.safetensors"))).unwrap());
@@ -92,7 +92,7 @@ fn quantised_files_agree_with_transformers_on_what_their_formats_leave() {
         let found = logits(&mut decoder, &ids, 2);
         let worst = distance(&found, &expected[config.vocab_size..]);
         println!("{name}.gguf: largest logit difference {worst:e}");
-        assert!(worst < bound, "{name}: logits off by {worst}");
+        assert!(worst < 1e-3, "{name}: logits off by {worst}");
     }
 }
 
