@@ -19,19 +19,21 @@ use crate::{
 use citer_core::TokenId;
 use std::sync::Arc;
 
-/// A model's files, opened: all but the weights, which are read as they are needed.
-pub struct ModelFiles {
+/// What a model's files hold, with the weights still where they are.
+pub struct Parts {
     /// Its configuration.
     pub config: Config,
-    /// Its weights.
+    /// Its weights, read as they are needed.
     pub tensors: Box<dyn TensorSource>,
-    /// Its tokenizer.
-    pub tokenizer: Arc<Tokenizer>,
-    /// How its conversations are written and what ends an answer.
-    pub format: ChatFormat,
+    /// Its tokenizer.json.
+    pub tokenizer_json: Vec<u8>,
+    /// Its special tokens and its chat template.
+    pub settings: TokenizerConfig,
+    /// The tokens that end an answer, as far as the files name them.
+    pub stops: Vec<TokenId>,
 }
 
-impl ModelFiles {
+impl Parts {
     /// Opens the model at `path`: a folder, or a GGUF file.
     #[cfg(not(target_family = "wasm"))]
     pub fn open(path: &std::path::Path) -> Result<Self, LoadError> {
@@ -40,8 +42,7 @@ impl ModelFiles {
 
     /// Opens the model whose files are in `folder`.
     pub fn in_folder<F: Folder + ?Sized>(folder: &F) -> Result<Self, LoadError> {
-        let weights = folder_weights(folder)?;
-        let tokenizer = Tokenizer::from_json(&folder.read_needed(TOKENIZER)?)?;
+        let (config, tensors) = folder_weights(folder)?;
         let mut settings = folder
             .read(TOKENIZER_CONFIG)?
             .map_or_else(|| Ok(TokenizerConfig::default()), |json| TokenizerConfig::from_json(&json))?;
@@ -55,23 +56,42 @@ impl ModelFiles {
         if stops.is_empty() {
             stops = stop_ids(&folder.read_needed(CONFIG)?, CONFIG)?;
         }
-        Self::assemble(weights, tokenizer, &settings, stops)
+        Ok(Self { config, tensors, tokenizer_json: folder.read_needed(TOKENIZER)?, settings, stops })
     }
 
     /// Opens the model in a GGUF file.
     pub fn in_gguf(bytes: impl Bytes + 'static) -> Result<Self, LoadError> {
         let file = Gguf::parse(bytes)?;
-        let tokenizer = gguf_tokenizer::tokenizer(&file)?;
+        let tokenizer_json = gguf_tokenizer::json(&file)?;
         let (settings, stops) = (gguf_tokenizer::settings(&file)?, gguf_tokenizer::stop_ids(&file));
-        Self::assemble(tensors(file)?, tokenizer, &settings, stops)
+        let (config, tensors) = tensors(file)?;
+        Ok(Self { config, tensors, tokenizer_json, settings, stops })
+    }
+}
+
+/// A model ready for conversations, with the weights still where they are.
+pub struct ModelFiles {
+    /// Its configuration.
+    pub config: Config,
+    /// Its weights, read as they are needed.
+    pub tensors: Box<dyn TensorSource>,
+    /// Its tokenizer.
+    pub tokenizer: Arc<Tokenizer>,
+    /// How its conversations are written and what ends an answer.
+    pub format: ChatFormat,
+}
+
+impl ModelFiles {
+    /// Opens the model at `path`: a folder, or a GGUF file.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn open(path: &std::path::Path) -> Result<Self, LoadError> {
+        Self::new(Parts::open(path)?)
     }
 
-    fn assemble(
-        (config, tensors): (Config, Box<dyn TensorSource>),
-        tokenizer: Tokenizer,
-        settings: &TokenizerConfig,
-        mut stops: Vec<TokenId>,
-    ) -> Result<Self, LoadError> {
+    /// Reads the tokenizer and compiles the chat template.
+    pub fn new(parts: Parts) -> Result<Self, LoadError> {
+        let Parts { config, tensors, tokenizer_json, settings, mut stops } = parts;
+        let tokenizer = Tokenizer::from_json(&tokenizer_json)?;
         let format = match settings.template()? {
             Some(template) => {
                 if stops.is_empty() && !settings.eos_token.is_empty() {
