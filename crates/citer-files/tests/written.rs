@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use citer_files::{
-    Config, Format, ModelFiles, Parts, RopeScaling, Safetensors, TensorSource, WriteError, gguf_writer,
-    safetensors_writer, shapes::shape, source::values, synth,
+    Config, Format, ModelFiles, Parts, RopeScaling, Safetensors, TensorSource, Tokenizer, WriteError, chat::ChatFormat,
+    folder, gguf_writer, safetensors_writer, shapes::shape, source::values, synth,
 };
 
 fn tiny() -> Config {
@@ -141,4 +141,38 @@ fn what_a_file_cannot_hold_is_named() {
     let read = Parts::in_gguf(gguf(&parts, Format::Q4_0)).unwrap();
     let format = |part: &str| read.tensors.info(&format!("model.layers.0.mlp.{part}.weight")).unwrap().format;
     assert_eq!((format("down_proj"), format("up_proj")), (Format::F16, Format::Q4_0));
+}
+
+#[test]
+fn a_model_of_the_shipped_pair_keeps_its_tokenizer_and_its_prompts() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../web/models/slm");
+    let parts = Parts::open(&folder).unwrap();
+    let file = gguf(&parts, Format::F16);
+    let read = Parts::in_gguf(file).unwrap();
+    assert_eq!(read.tokenizer_json, parts.tokenizer_json);
+    agree(&parts, &*read.tensors, Format::F32, Format::F16);
+    let own = ChatFormat::new(&Tokenizer::from_json(&parts.tokenizer_json).unwrap()).unwrap();
+    let model = ModelFiles::new(read).unwrap();
+    let ids = own.question(&model.tokenizer, " How many <|end|> are 12 and 30?\n").unwrap();
+    assert_eq!(model.format.question(&model.tokenizer, " How many <|end|> are 12 and 30?\n").unwrap(), ids);
+    assert_eq!(model.format.end, own.end);
+}
+
+#[test]
+fn a_written_folder_opens_as_the_same_model() {
+    let parts = synth::parts(tiny(), 3).unwrap();
+    let folder = std::env::temp_dir().join(format!("citer-written-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    for (name, bytes) in parts.folder_files().unwrap() {
+        std::fs::write(folder.join(name), bytes).unwrap();
+    }
+    std::fs::write(folder.join(folder::WEIGHTS), safetensors(&parts, Format::F16)).unwrap();
+    let read = Parts::open(&folder);
+    let compared = read.as_ref().map(|read| {
+        agree(&parts, &*read.tensors, Format::F16, Format::F16);
+        assert_eq!((&read.config, &read.settings, &read.stops), (&parts.config, &parts.settings, &parts.stops));
+        assert_eq!(read.tokenizer_json, parts.tokenizer_json);
+    });
+    std::fs::remove_dir_all(&folder).unwrap();
+    compared.unwrap();
 }
