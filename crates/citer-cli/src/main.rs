@@ -4,9 +4,11 @@ mod ask;
 mod convert;
 mod curves;
 mod eval;
+mod export;
 mod pretrain;
 mod serve;
 mod shutdown;
+mod synth;
 mod train;
 
 use clap::{Parser, Subcommand};
@@ -32,8 +34,10 @@ enum Command {
     Serve(serve::Args),
     /// Answer one question in the terminal, with or without a server.
     Ask(ask::Args),
-    /// Convert a llama2.c checkpoint into a model folder.
+    /// Convert a model to safetensors or GGUF.
     Convert(convert::Args),
+    /// Write a model of a published shape with random weights.
+    Synth(synth::Args),
 }
 
 /// What ends the program with a message.
@@ -52,6 +56,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Ask(args) => ask::run(&args),
         Command::Convert(args) => convert::run(&args),
+        Command::Synth(args) => synth::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
