@@ -1,6 +1,7 @@
 //! The program `citer`: trains, measures, serves and asks from the command line.
 
 mod ask;
+mod bench;
 mod convert;
 mod curves;
 mod eval;
@@ -38,6 +39,8 @@ enum Command {
     Convert(convert::Args),
     /// Write a model of a published shape with random weights.
     Synth(synth::Args),
+    /// Measure a model's speed on the graphics adapter.
+    Bench(bench::Args),
 }
 
 /// What ends the program with a message.
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Command::Ask(args) => ask::run(&args),
         Command::Convert(args) => convert::run(&args),
         Command::Synth(args) => synth::run(&args),
+        Command::Bench(args) => bench::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,6 +5,7 @@
 //! is compared with the oracle on the user's own adapter before it is used.
 
 mod activations;
+mod bandwidth;
 mod buffer;
 pub mod decoder;
 pub mod error;

@@ -22,6 +22,8 @@ use std::cell::Cell;
 
 /// Invocations of a cube where every invocation is on its own.
 const CUBE: usize = 64;
+/// Chunks of attention in a cube where every invocation is on its own.
+const ALONE: usize = 8;
 
 /// Launches the kernels of one model on one set of buffers.
 pub(crate) struct Step<'a> {
@@ -81,7 +83,7 @@ impl Step<'_> {
 
     /// A product of normalised or plain inputs.
     pub fn project(&self, matrix: &Stored, ends: &Ends, norm: bool, relu: bool, last: bool, tokens: usize, choice: Choice) {
-        let tiling = matrix.tiling(choice.tokens, choice.slices, choice.span);
+        let tiling = matrix.tiling(choice);
         let shape = &self.model.shape;
         let projection = Projection {
             tiling,
@@ -113,7 +115,7 @@ impl Step<'_> {
 
     /// A product added to the residual stream, with the gain of the norm that follows.
     pub fn add(&self, matrix: &Stored, input: &Buffer, bias: Option<&Buffer>, gain: &Buffer, tokens: usize, choice: Choice) {
-        let tiling = matrix.tiling(choice.tokens, choice.slices, choice.span);
+        let tiling = matrix.tiling(choice);
         self.count();
         // SAFETY: as in `project`.
         unsafe {
@@ -136,17 +138,14 @@ impl Step<'_> {
 
     /// The gated half of the MLP.
     pub fn gate_up(&self, layer: &Layer, tokens: usize, choice: Choice) {
-        let tiling = layer.gate_up.tiling(choice.tokens, choice.slices, choice.span);
-        let pairs = tiling.panels / 2;
-        let count =
-            CubeCount::Static(pairs.div_ceil(tiling.span) as u32, tokens.div_ceil(tiling.tokens) as u32, 1);
+        let tiling = layer.gate_up.tiling(choice);
         let (b, shape) = (self.buffers, &self.model.shape);
         self.count();
         // SAFETY: as in `project`.
         unsafe {
             gate_up::launch_unchecked(
                 &self.gpu.client,
-                count,
+                tiling.count(tokens),
                 tiling.cube(),
                 layer.gate_up.words.vectors(),
                 layer.gate_up.scales.words(),
@@ -210,11 +209,10 @@ impl Step<'_> {
                     heads,
                 );
             } else {
-                let lanes = used.min(CUBE);
                 attend_alone::launch_unchecked(
                     &self.gpu.client,
-                    CubeCount::Static(used.div_ceil(lanes) as u32, heads.queries as u32, tokens as u32),
-                    CubeDim::new_1d(lanes as u32),
+                    CubeCount::Static(used.div_ceil(ALONE) as u32, heads.queries as u32, tokens as u32),
+                    CubeDim::new_1d(ALONE as u32),
                     b.query.vectors(),
                     cache[0].vectors(),
                     cache[1].vectors(),

@@ -10,6 +10,7 @@ pub mod cache;
 pub mod decoder;
 #[cfg(not(target_family = "wasm"))]
 pub mod device;
+pub mod bench;
 pub mod engine;
 pub mod error;
 pub mod fused;
