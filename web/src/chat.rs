@@ -117,7 +117,11 @@ impl Chat {
     fn hear(self, message: FromWorker) {
         match message {
             FromWorker::Started => {
-                self.post(&ToWorker::Load { models_url: address::models(), server_url: address::server() });
+                self.post(&ToWorker::Load {
+                    models_url: address::models(),
+                    server_url: address::server(),
+                    model: None,
+                });
             }
             FromWorker::Loading { stage, progress } => self.engine.set(EngineState::Loading { stage, progress }),
             FromWorker::Ready(info) => {
@@ -154,6 +158,7 @@ impl Chat {
                 self.fail_open();
                 self.engine.set(EngineState::Failed(error));
             }
+            FromWorker::Died(_) | FromWorker::Elsewhere | FromWorker::Library(_) | FromWorker::Bench { .. } => {}
         }
     }
 

@@ -50,14 +50,47 @@ impl RoutedDecoder {
         prompt: &[TokenId],
         settings: &Settings,
         stop: &StopFlag,
+        on_event: impl FnMut(&TokenEvent),
+    ) -> Result<Answer, DecodeError<L::Error>> {
+        self.go_on(local, remote, prompt, Vec::new(), settings, stop, on_event).await
+    }
+
+    /// Goes on with an answer of which `events` were emitted before, by another decoder perhaps that is gone: the model
+    /// reads their ids again after the prompt. The finished answer holds them and the new ones; what they spent counts.
+    /// An answer that had ended stays as it is. The rules are those of [`Self::answer`], and `on_event` hears the new
+    /// tokens only.
+    ///
+    /// # Errors
+    /// Those of [`Self::answer`], for the earlier ids too.
+    #[expect(clippy::too_many_arguments, reason = "an answer and what came of it before")]
+    pub async fn go_on<L: LocalModel, R: RemoteModel>(
+        &mut self,
+        local: &mut L,
+        remote: &mut R,
+        prompt: &[TokenId],
+        mut events: Vec<TokenEvent>,
+        settings: &Settings,
+        stop: &StopFlag,
         mut on_event: impl FnMut(&TokenEvent),
     ) -> Result<Answer, DecodeError<L::Error>> {
         check(local, prompt, settings)?;
         let vocab = local.vocab_size();
-        let mut next = prompt[self.reuse(local, prompt)..].to_vec();
-        let mut events: Vec<TokenEvent> = Vec::new();
+        if let Some(token) = events.iter().map(|event| event.id).find(|&token| token as usize >= vocab) {
+            return Err(DecodeError::UnknownToken { token, vocab });
+        }
         let mut spent = Spent::default();
         let mut text = Utf8Stream::default();
+        for event in &events {
+            spent.add(event);
+            if !local.is_end(event.id) {
+                text.push(&local.token_bytes(event.id));
+            }
+        }
+        if events.last().is_some_and(|last| local.is_end(last.id)) {
+            return Ok(Answer { events, tail: text.finish(), finish: Finish::End });
+        }
+        let sequence: Vec<TokenId> = prompt.iter().copied().chain(events.iter().map(|event| event.id)).collect();
+        let mut next = sequence[self.reuse(local, &sequence)..].to_vec();
         let finish = loop {
             if events.len() >= settings.max_tokens {
                 break Finish::Length;

@@ -3,6 +3,8 @@
 use crate::{
     answer::Finish,
     event::{TokenEvent, TokenId},
+    library::{LibraryNews, LibraryRequest},
+    revival::{Death, Fault},
     settings::Settings,
     trace::Trace,
 };
@@ -37,6 +39,9 @@ pub enum ToWorker {
         models_url: String,
         /// Base address of the LLM server, absolute; `None` means never ask the network.
         server_url: Option<String>,
+        /// A model of the library to run in place of the shipped one.
+        #[serde(default)]
+        model: Option<String>,
     },
     /// Ask the server again whether it is there.
     Probe,
@@ -49,8 +54,36 @@ pub enum ToWorker {
         /// How to answer.
         settings: Settings,
     },
+    /// Go on with an answer whose worker died: answer as before, after the tokens that the page has.
+    Continue {
+        /// The page's number for this answer.
+        answer: u64,
+        /// The conversation, ending in a user turn.
+        turns: Vec<Turn>,
+        /// The answer so far.
+        events: Vec<TokenEvent>,
+        /// How to answer, as before.
+        settings: Settings,
+    },
     /// End the running answer after the token in progress.
     Stop,
+    /// Run the engine here although another tab does; that one stops.
+    TakeOver,
+    /// For tests of the page: fail on purpose in the next answer.
+    Fault(Fault),
+    /// Something about the model library.
+    Library(LibraryRequest),
+    /// Measure the engine's speed.
+    Bench {
+        /// Folder that holds the shipped models, absolute.
+        models_url: String,
+        /// A GGUF file to measure; the shipped SLM when absent.
+        model_url: Option<String>,
+        /// Tokens in the cache before decoding starts.
+        contexts: Vec<usize>,
+        /// Tokens decoded at each context.
+        decode: usize,
+    },
 }
 
 /// What the worker tells the page.
@@ -108,6 +141,17 @@ pub enum FromWorker {
         answer: Option<u64>,
         /// What is wrong and what to do.
         error: String,
+    },
+    /// The worker cannot go on; a new one can.
+    Died(Death),
+    /// Another tab runs the engine; this one waits until it ends, or takes over when told to.
+    Elsewhere,
+    /// Something about the model library.
+    Library(LibraryNews),
+    /// The benchmark's report, as JSON.
+    Bench {
+        /// The report.
+        report: String,
     },
 }
 

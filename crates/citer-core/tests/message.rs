@@ -1,7 +1,9 @@
 //! Messages between the page and the worker survive JSON, and their wire names stay what they are.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use citer_core::library::*;
 use citer_core::message::{EngineInfo, FromWorker, Role, ToWorker, Turn};
+use citer_core::revival::{Cause, Fault};
 use citer_core::*;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -33,8 +35,13 @@ fn event(source: Source) -> TokenEvent {
 
 #[test]
 fn page_to_worker() {
-    round(ToWorker::Load { models_url: "http://x/m/".into(), server_url: None }, "load");
-    round(ToWorker::Load { models_url: "http://x/m/".into(), server_url: Some("http://y".into()) }, "load");
+    round(ToWorker::Load { models_url: "http://x/m/".into(), server_url: None, model: Some("m-1".into()) }, "load");
+    round(
+        ToWorker::Load { models_url: "http://x/m/".into(), server_url: Some("http://y".into()), model: None },
+        "load",
+    );
+    round(ToWorker::TakeOver, "take-over");
+    round(ToWorker::Fault(Fault { cause: Cause::DeviceLost, at: 7 }), "fault");
     round(ToWorker::Probe, "probe");
     round(ToWorker::Stop, "stop");
     let turns = vec![
@@ -43,7 +50,51 @@ fn page_to_worker() {
     ];
     let budget = Budget { share: Some(0.1), calls: Some(3), tokens: None, bytes: Some(u64::MAX) };
     let settings = Settings { mode: Mode::RemoteOnly, threshold: 0.7, budget, ..Settings::default() };
-    round(ToWorker::Answer { answer: 7, turns, settings }, "answer");
+    round(ToWorker::Answer { answer: 7, turns: turns.clone(), settings: settings.clone() }, "answer");
+    let events = vec![event(Source::Local), event(Source::Agreed)];
+    round(ToWorker::Continue { answer: 7, turns, events, settings }, "continue");
+}
+
+#[test]
+fn library_messages() {
+    use LibraryRequest::*;
+    let (source, name, model) = ("o/n".to_owned(), "m".to_owned(), "m-1".to_owned());
+    let of = |make: fn(String) -> LibraryRequest| make(model.clone());
+    let requests = [
+        List,
+        Add { source },
+        Import { name },
+        of(|model| Resume { model }),
+        of(|model| Pause { model }),
+        of(|model| Check { model }),
+        of(|model| Remove { model }),
+    ];
+    for request in requests {
+        round(ToWorker::Library(request), "library");
+    }
+    let verdicts = [
+        None,
+        Some(Verdict::Runs { tokens_per_second: None }),
+        Some(Verdict::Slowly { tokens_per_second: 1.5 }),
+        Some(Verdict::DoesNotFit(Obstacle::Memory { needed: u64::MAX, available: 0 })),
+        Some(Verdict::DoesNotFit(Obstacle::Unsupported { detail: "mamba".into() })),
+    ];
+    for verdict in verdicts {
+        let state = ModelState::Partial;
+        let stored = StoredModel {
+            id: "m-1".into(),
+            name: "m".into(),
+            origin: "o/n".into(),
+            bytes: 9,
+            stored: 3,
+            state,
+            verdict,
+        };
+        let storage = StorageUse { used: 3, quota: Some(1), persistent: true };
+        assert_eq!(storage.free(), Some(0), "used over quota is no negative room");
+        round(FromWorker::Library(LibraryNews::Models { models: vec![stored], storage }), "library");
+    }
+    round(FromWorker::Library(LibraryNews::Failed { model: None, error: "full".into() }), "library");
 }
 
 #[test]
@@ -62,6 +113,8 @@ fn worker_to_page() {
     round(FromWorker::Ready(info), "ready");
     round(FromWorker::Server { available: false, detail: "no server".into() }, "server");
     round(FromWorker::Notice { answer: 1, text: "gone".into() }, "notice");
+    round(FromWorker::Died(Death::of("device lost")), "died");
+    round(FromWorker::Elsewhere, "elsewhere");
     round(FromWorker::Failed { answer: None, error: "no WebGPU".into() }, "failed");
     round(FromWorker::Failed { answer: Some(3), error: "device lost".into() }, "failed");
 }

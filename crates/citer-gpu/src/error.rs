@@ -9,7 +9,9 @@ pub enum GpuError {
     #[error("no graphics device can be opened ({0}): use a browser or driver with WebGPU, or the CPU")]
     NoDevice(String),
     /// A buffer is larger than the adapter allows.
-    #[error("the model needs a buffer of {needed} bytes and this device allows {limit}: choose a smaller model or format")]
+    #[error(
+        "the model needs a buffer of {needed} bytes and this device allows {limit}: choose a smaller model or format"
+    )]
     TooSmall {
         /// Most bytes in one buffer.
         limit: u64,

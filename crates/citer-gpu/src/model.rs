@@ -93,19 +93,9 @@ impl Model {
                 qkv_bias: if shape.qkv_bias { vector(Part::Bias(index), shape.qkv())? } else { nothing.clone() },
                 head_norms,
                 output: one(Matrix::Output(index), hidden, shape.query())?,
-                output_bias: if shape.output_bias {
-                    vector(Part::OutputBias(index), hidden)?
-                } else {
-                    nothing.clone()
-                },
+                output_bias: if shape.output_bias { vector(Part::OutputBias(index), hidden)? } else { nothing.clone() },
                 mlp_norm: vector(Part::MlpNorm(index), hidden)?,
-                gate_up: load_pair(
-                    gpu,
-                    weights,
-                    [Matrix::Gate(index), Matrix::Up(index)],
-                    shape.intermediate,
-                    hidden,
-                )?,
+                gate_up: load_pair(gpu, weights, [Matrix::Gate(index), Matrix::Up(index)], shape.intermediate, hidden)?,
                 down: one(Matrix::Down(index), hidden, shape.intermediate)?,
             });
         }
@@ -130,9 +120,8 @@ impl Model {
 
     /// Bytes of weights that one decoded token reads (one row of the embedding counts nothing).
     pub fn bytes_per_token(&self) -> usize {
-        let layer = |layer: &Layer| {
-            layer.qkv.bytes() + layer.output.bytes() + layer.gate_up.bytes() + layer.down.bytes()
-        };
+        let layer =
+            |layer: &Layer| layer.qkv.bytes() + layer.output.bytes() + layer.gate_up.bytes() + layer.down.bytes();
         let judge = self.judge.as_ref().map_or(0, |judge| judge.hidden.bytes());
         self.layers.iter().map(layer).sum::<usize>() + self.head().bytes() + judge
     }

@@ -82,7 +82,16 @@ impl Step<'_> {
     }
 
     /// A product of normalised or plain inputs.
-    pub fn project(&self, matrix: &Stored, ends: &Ends, norm: bool, relu: bool, last: bool, tokens: usize, choice: Choice) {
+    pub fn project(
+        &self,
+        matrix: &Stored,
+        ends: &Ends,
+        norm: bool,
+        relu: bool,
+        last: bool,
+        tokens: usize,
+        choice: Choice,
+    ) {
         let tiling = matrix.tiling(choice);
         let shape = &self.model.shape;
         let projection = Projection {
@@ -114,7 +123,15 @@ impl Step<'_> {
     }
 
     /// A product added to the residual stream, with the gain of the norm that follows.
-    pub fn add(&self, matrix: &Stored, input: &Buffer, bias: Option<&Buffer>, gain: &Buffer, tokens: usize, choice: Choice) {
+    pub fn add(
+        &self,
+        matrix: &Stored,
+        input: &Buffer,
+        bias: Option<&Buffer>,
+        gain: &Buffer,
+        tokens: usize,
+        choice: Choice,
+    ) {
         let tiling = matrix.tiling(choice);
         self.count();
         // SAFETY: as in `project`.

@@ -106,7 +106,9 @@ impl Step<'_> {
     /// Error of one variant against the oracle, over the first and the last panel of rows and all its tokens.
     async fn error(&self, product_kind: Product, choice: Choice) -> Result<f32, GpuError> {
         let (known, b, shape) = (self.known(), self.buffers, &self.model.shape);
-        let (Some(stored), Some(layer)) = (self.stored(product_kind), self.model.layers.first()) else { return Ok(0.0) };
+        let (Some(stored), Some(layer)) = (self.stored(product_kind), self.model.layers.first()) else {
+            return Ok(0.0);
+        };
         self.write(&b.plain, &known.plain);
         self.write(&b.scaled, &known.scaled);
         self.write(&b.attended, &known.attended);
@@ -251,12 +253,15 @@ impl Step<'_> {
             };
             let (keys, values) = (made(10_000), made(90_000));
             for vector in 0..heads.vectors() {
-                let four = |key: &Vec<f32>| (0..4).map(|i| key.get(4 * vector + i).copied().unwrap_or(0.0)).collect::<Vec<_>>();
+                let four = |key: &Vec<f32>| {
+                    (0..4).map(|i| key.get(4 * vector + i).copied().unwrap_or(0.0)).collect::<Vec<_>>()
+                };
                 let row: Vec<f32> = keys.iter().flat_map(four).collect();
                 let from = (head * heads.vectors() + vector) * heads.capacity * 16;
                 self.gpu.write(&cache[0], from, bytemuck::cast_slice(&row).to_vec());
             }
-            let wide = |value: &Vec<f32>| (0..padded_width).map(|i| value.get(i).copied().unwrap_or(0.0)).collect::<Vec<_>>();
+            let wide =
+                |value: &Vec<f32>| (0..padded_width).map(|i| value.get(i).copied().unwrap_or(0.0)).collect::<Vec<_>>();
             let row: Vec<f32> = values.iter().flat_map(wide).collect();
             self.gpu.write(&cache[1], head * heads.capacity * padded_width * 4, bytemuck::cast_slice(&row).to_vec());
             all.push((keys, values));
@@ -305,16 +310,17 @@ impl Step<'_> {
     pub async fn tune(&self, trials: &mut Vec<Trial>) -> Result<Tuning, GpuError> {
         let mut tuning = Tuning::default();
         let together = self.choose_attention(trials).await?;
-        let try_all = async |choices: &mut Choices, variants: &[Choice], products: &[Product], trials: &mut Vec<Trial>| {
-            let mut left = variants.to_vec();
-            for product in products {
-                if let Some(choice) = self.choose_product(*product, &mut left, trials).await? {
-                    *choices.at(*product) = choice;
+        let try_all =
+            async |choices: &mut Choices, variants: &[Choice], products: &[Product], trials: &mut Vec<Trial>| {
+                let mut left = variants.to_vec();
+                for product in products {
+                    if let Some(choice) = self.choose_product(*product, &mut left, trials).await? {
+                        *choices.at(*product) = choice;
+                    }
                 }
-            }
-            choices.together = together;
-            Ok::<_, GpuError>(())
-        };
+                choices.together = together;
+                Ok::<_, GpuError>(())
+            };
         // The smallest product first: it drops what is hopeless on this adapter.
         let decode = [Product::Output, Product::Qkv, Product::Down, Product::GateUp, Product::Router, Product::Head];
         try_all(&mut tuning.decode, &DECODE, &decode, trials).await?;
@@ -322,4 +328,3 @@ impl Step<'_> {
         Ok(tuning)
     }
 }
-

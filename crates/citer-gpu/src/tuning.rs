@@ -87,10 +87,7 @@ pub struct Tuning {
 impl Default for Tuning {
     /// Variants without barriers: right everywhere, fast on software adapters.
     fn default() -> Self {
-        Self {
-            decode: Choices::all(DECODE[0], DECODE[0], false),
-            prefill: Choices::all(PREFILL[0], DECODE[0], false),
-        }
+        Self { decode: Choices::all(DECODE[0], DECODE[0], false), prefill: Choices::all(PREFILL[0], DECODE[0], false) }
     }
 }
 

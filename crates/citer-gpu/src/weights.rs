@@ -150,12 +150,7 @@ pub(crate) struct Stack {
 }
 
 /// Loads matrices that lie behind each other, row by row.
-pub(crate) fn load<W: Weights>(
-    gpu: &Gpu,
-    weights: &W,
-    stack: &[Stack],
-    columns: usize,
-) -> Result<Stored, W::Error> {
+pub(crate) fn load<W: Weights>(gpu: &Gpu, weights: &W, stack: &[Stack], columns: usize) -> Result<Stored, W::Error> {
     let format = common(weights, stack)?;
     let rows = stack.iter().map(|part| part.rows).sum();
     let stored = Stored::new(gpu, format, rows, columns)?;

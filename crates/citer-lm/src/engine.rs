@@ -1,9 +1,9 @@
 //! The engine: one sequence through a decoder, token by token, with its router, sampler and KV cache, on the CPU in
 //! plain operations or on the GPU by the fused path.
 
+use crate::{chat::ChatFormat, config::Config, error::EngineError, sampler::Sampler, tokenizer::Tokenizer};
 #[cfg(not(target_family = "wasm"))]
 use crate::{decoder::Decoder, error::LoadError, plain::Plain, router::Router};
-use crate::{chat::ChatFormat, config::Config, error::EngineError, sampler::Sampler, tokenizer::Tokenizer};
 #[cfg(not(target_family = "wasm"))]
 use burn::tensor::Device;
 use citer_core::{Candidate, LocalModel, LocalStep, TokenId};

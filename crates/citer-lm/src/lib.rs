@@ -4,13 +4,13 @@
 //! Two paths, one model: plain burn operations (burn-flex on the CPU, the oracle of the tests; native only) and the fused
 //! kernels of `citer-gpu` on burn-wgpu's runtime (browser and native).
 
+pub mod bench;
 #[cfg(not(target_family = "wasm"))]
 pub mod cache;
 #[cfg(not(target_family = "wasm"))]
 pub mod decoder;
 #[cfg(not(target_family = "wasm"))]
 pub mod device;
-pub mod bench;
 pub mod engine;
 pub mod error;
 pub mod fused;

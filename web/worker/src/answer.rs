@@ -3,38 +3,64 @@
 use crate::{engine::Loaded, post, server::Server};
 use citer_core::message::{FromWorker, Turn};
 use citer_core::notice::Notices;
+use citer_core::revival::{Cause, Death, Fault};
 use citer_core::trace::Part;
-use citer_core::{Candidate, Settings, StopFlag, Trace};
+use citer_core::{Candidate, DecodeError, Settings, StopFlag, TokenEvent, Trace};
 use citer_lm::Tokenizer;
 
-/// Answers the last turn. Errors are words for people.
+/// What is to be answered.
+pub struct Request {
+    /// The page's number for the answer.
+    pub answer: u64,
+    /// The conversation, ending in a user turn.
+    pub turns: Vec<Turn>,
+    /// What was answered already, by a worker that died.
+    pub events: Vec<TokenEvent>,
+    /// How to answer.
+    pub settings: Settings,
+    /// A failure on purpose.
+    pub fault: Option<Fault>,
+}
+
+/// Answers the last turn, or goes on with its answer. An error is what the page is to be told.
 pub async fn answer(
     loaded: &mut Loaded,
     server: &mut Server,
-    answer: u64,
-    turns: &[Turn],
-    settings: &Settings,
+    request: Request,
     stop: &StopFlag,
-) -> Result<(), String> {
+) -> Result<(), FromWorker> {
+    let Request { answer, turns, events, settings, fault } = request;
+    let failed = |error: String| FromWorker::Failed { answer: Some(answer), error };
     let tokenizer = loaded.engine.shared_tokenizer();
-    let prompt = loaded.engine.format().prompt(&tokenizer, turns).map_err(|e| e.to_string())?;
+    let prompt = loaded.engine.format().prompt(&tokenizer, &turns).map_err(|e| failed(e.to_string()))?;
     let mut notices = Notices::default();
+    for event in &events {
+        notices.due(event);
+    }
     let made = loaded
         .decoder
-        .answer(&mut loaded.engine, server, &prompt, settings, stop, |event| {
+        .go_on(&mut loaded.engine, server, &prompt, events, &settings, stop, |event| {
             let (local_text, remote_text) = (texts(&tokenizer, &event.local), texts(&tokenizer, &event.remote));
             post(&FromWorker::Token { answer, event: event.clone(), local_text, remote_text });
             if let Some(text) = notices.due(event) {
                 post(&FromWorker::Notice { answer, text: text.into() });
             }
+            if let Some(fault) = fault.filter(|fault| fault.at == event.index) {
+                fail_on_purpose(fault);
+            }
         })
         .await
-        .map_err(|e| e.to_string())?;
+        .map_err(|error| match error {
+            // The device or its memory is gone: only a new worker can go on.
+            DecodeError::Local { source, .. } => FromWorker::Died(Death::of(&source.to_string())),
+            other => failed(other.to_string()),
+        })?;
     let finish = made.finish;
-    let mut trace = Trace::new(&prompt, settings, made);
+    let mut trace = Trace::new(&prompt, &settings, made);
     let [slm, router] = loaded.hashes.clone();
     trace.slm = Some(Part { name: loaded.info.model.clone(), hash: Some(slm) });
-    trace.router = Some(Part { name: "citer-router".into(), hash: Some(router) });
+    // A model without a router has no hash of one.
+    trace.router = (!router.is_empty()).then(|| Part { name: "citer-router".into(), hash: Some(router) });
     trace.llm = server.model.clone().map(|name| Part { name, hash: None });
     post(&FromWorker::Finished { answer, finish, trace });
     Ok(())
@@ -42,4 +68,13 @@ pub async fn answer(
 
 fn texts(tokenizer: &Tokenizer, candidates: &[Candidate]) -> Vec<String> {
     candidates.iter().map(|candidate| tokenizer.decode(&[candidate.id])).collect()
+}
+
+#[expect(clippy::panic, reason = "the page was opened with an address that asks for it")]
+fn fail_on_purpose(fault: Fault) {
+    let words = "the page's address asks for this fault";
+    match fault.cause {
+        Cause::Panic => panic!("{words}"),
+        cause => post(&FromWorker::Died(Death { cause, detail: words.into() })),
+    }
 }

@@ -18,14 +18,12 @@ pub struct Loaded {
     pub hashes: [String; 2],
 }
 
-fn loading(stage: &str, progress: f32) {
+pub fn loading(stage: &str, progress: f32) {
     post(&FromWorker::Loading { stage: stage.into(), progress });
 }
 
-/// Loads the shipped SLM from the folder at `models_url`, with every kernel tried and compiled, so that the first answer
-/// does not wait for shaders.
-pub async fn load(models_url: &str) -> Result<Loaded, String> {
-    let begun = Instant::now();
+/// Downloads the shipped SLM's files from the folder at `models_url`.
+pub async fn shipped(models_url: &str) -> Result<SlmFiles, String> {
     let base = models_url.trim_end_matches('/');
     // Nearly all bytes are the weights: only their progress moves the bar.
     let fetch = |name: String, from: f32, to: f32| async move {
@@ -36,13 +34,20 @@ pub async fn load(models_url: &str) -> Result<Loaded, String> {
         .await
     };
     loading("Loading the model", 0.0);
-    let files = SlmFiles {
+    Ok(SlmFiles {
         config: fetch(format!("{}/{}", pair::SLM, pair::CONFIG), 0.0, 0.02).await?,
         tokenizer: fetch(pair::TOKENIZER.into(), 0.02, 0.1).await?,
         router: fetch(pair::ROUTER.into(), 0.1, 0.15).await?,
         router_card: fetch(pair::ROUTER_CARD.into(), 0.15, 0.16).await?,
         weights: fetch(format!("{}/{}", pair::SLM, pair::WEIGHTS), 0.16, 0.6).await?,
-    };
+    })
+}
+
+/// Loads the shipped SLM from the folder at `models_url`, with every kernel tried and compiled, so that the first answer
+/// does not wait for shaders.
+pub async fn load(models_url: &str) -> Result<Loaded, String> {
+    let begun = Instant::now();
+    let files = shipped(models_url).await?;
     loading("Opening the graphics device", 0.6);
     let gpu = Gpu::open().await.map_err(|e| e.to_string())?;
     loading("Preparing the model", 0.65);

@@ -1,18 +1,27 @@
 //! The engine worker: runs the SLM, the router and the routed decoder off the page's thread.
 
 mod answer;
+mod bench;
 mod download;
 mod engine;
+mod library;
+mod ownership;
 mod server;
+mod stored;
 
+use answer::Request;
 use citer_core::StopFlag;
 use citer_core::message::{FromWorker, ToWorker};
+use citer_core::revival::{Death, Fault};
+use citer_lm::bench::Plan;
 use engine::Loaded;
+use library::Shelf;
+use ownership::Ownership;
 use server::Server;
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use web_sys::{DedicatedWorkerGlobalScope, MessageEvent};
+use web_sys::{DedicatedWorkerGlobalScope, File, MessageEvent};
 
 /// What the worker holds between messages. An answer in progress takes `loaded` out.
 #[derive(Default)]
@@ -20,6 +29,9 @@ struct State {
     loaded: Option<Loaded>,
     server: Server,
     stop: Option<StopFlag>,
+    fault: Option<Fault>,
+    ownership: Rc<Ownership>,
+    shelf: Rc<Shelf>,
 }
 
 type Shared = Rc<RefCell<State>>;
@@ -41,9 +53,9 @@ fn main() {
     report_failures();
     let state = Shared::default();
     let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
-        let text = event.data().as_string().unwrap_or_default();
+        let (text, files) = parts(event.data());
         match serde_json::from_str(&text) {
-            Ok(message) => wasm_bindgen_futures::spawn_local(handle(state.clone(), message)),
+            Ok(message) => wasm_bindgen_futures::spawn_local(handle(state.clone(), message, files)),
             Err(error) => {
                 post(&FromWorker::Failed { answer: None, error: format!("unknown message ({error}): reload the page") })
             }
@@ -54,10 +66,24 @@ fn main() {
     post(&FromWorker::Started);
 }
 
-async fn handle(state: Shared, message: ToWorker) {
+/// A message is its JSON, or a list of its JSON and the files that belong to it.
+fn parts(data: JsValue) -> (String, Vec<File>) {
+    let list: Vec<JsValue> =
+        if js_sys::Array::is_array(&data) { js_sys::Array::from(&data).to_vec() } else { vec![data] };
+    let text = list.first().and_then(JsValue::as_string).unwrap_or_default();
+    (text, list.into_iter().skip(1).filter_map(|file| file.dyn_into().ok()).collect())
+}
+
+async fn handle(state: Shared, message: ToWorker, files: Vec<File>) {
     match message {
-        ToWorker::Load { models_url, server_url } => {
-            match engine::load(&models_url).await {
+        ToWorker::Load { models_url, server_url, model } => {
+            let ownership = state.borrow().ownership.clone();
+            ownership.obtain().await;
+            let loading = match &model {
+                Some(model) => stored::load(model).await,
+                None => engine::load(&models_url).await,
+            };
+            match loading {
                 Ok(loaded) => {
                     post(&FromWorker::Ready(loaded.info.clone()));
                     state.borrow_mut().loaded = Some(loaded);
@@ -76,23 +102,46 @@ async fn handle(state: Shared, message: ToWorker) {
             }
         }
         ToWorker::Answer { answer, turns, settings } => {
-            let taken = state.borrow_mut().loaded.take();
-            let Some(mut loaded) = taken else {
-                let error = "the engine is not ready or still answering: wait a moment and send again".into();
-                return post(&FromWorker::Failed { answer: Some(answer), error });
-            };
-            let stop = StopFlag::default();
-            state.borrow_mut().stop = Some(stop.clone());
-            let mut server = state.borrow().server.clone();
-            let result = answer::answer(&mut loaded, &mut server, answer, &turns, &settings, &stop).await;
-            if let Err(error) = result {
-                post(&FromWorker::Failed { answer: Some(answer), error });
+            let fault = state.borrow_mut().fault.take();
+            make(&state, Request { answer, turns, events: Vec::new(), settings, fault }).await;
+        }
+        ToWorker::Continue { answer, turns, events, settings } => {
+            make(&state, Request { answer, turns, events, settings, fault: None }).await;
+        }
+        ToWorker::TakeOver => state.borrow().ownership.take_over(),
+        ToWorker::Fault(fault) => state.borrow_mut().fault = Some(fault),
+        ToWorker::Bench { models_url, model_url, contexts, decode } => {
+            let plan = Plan { contexts, decode };
+            let ownership = state.borrow().ownership.clone();
+            ownership.obtain().await;
+            match bench::run(&models_url, model_url.as_deref(), &plan).await {
+                Ok(report) => post(&FromWorker::Bench { report }),
+                Err(error) => post(&FromWorker::Failed { answer: None, error }),
             }
-            let mut state = state.borrow_mut();
-            state.loaded = Some(loaded);
-            state.stop = None;
+        }
+        ToWorker::Library(request) => {
+            let shelf = state.borrow().shelf.clone();
+            shelf.handle(request, files).await;
         }
     }
+}
+
+/// Makes an answer, or the rest of one.
+async fn make(state: &Shared, request: Request) {
+    let taken = state.borrow_mut().loaded.take();
+    let Some(mut loaded) = taken else {
+        let error = "the engine is not ready or still answering: wait a moment and send again".into();
+        return post(&FromWorker::Failed { answer: Some(request.answer), error });
+    };
+    let stop = StopFlag::default();
+    state.borrow_mut().stop = Some(stop.clone());
+    let mut server = state.borrow().server.clone();
+    if let Err(message) = answer::answer(&mut loaded, &mut server, request, &stop).await {
+        post(&message);
+    }
+    let mut state = state.borrow_mut();
+    state.loaded = Some(loaded);
+    state.stop = None;
 }
 
 async fn probe(state: &Shared, mut server: Server) {
@@ -110,7 +159,7 @@ async fn probe(state: &Shared, mut server: Server) {
 fn report_failures() {
     fn fail(detail: &str) {
         web_sys::console::error_1(&detail.into());
-        post(&FromWorker::Failed { answer: None, error: format!("the engine stopped ({detail}): restart it") });
+        post(&FromWorker::Died(Death::of(detail)));
     }
     std::panic::set_hook(Box::new(|info| fail(&info.to_string())));
     // A trap inside a task is no `error` event of the worker, only a promise that nobody awaits.

@@ -60,11 +60,9 @@ pub fn attend_alone(
             for vector in 0..vectors {
                 product += query[asked + vector] * keys[(key_head * vectors + vector) * capacity + position];
             }
-            let score = (product.extract(0usize)
-                + product.extract(1usize)
-                + product.extract(2usize)
-                + product.extract(3usize))
-                * scale;
+            let score =
+                (product.extract(0usize) + product.extract(1usize) + product.extract(2usize) + product.extract(3usize))
+                    * scale;
             if score > peak {
                 let shrink = F4::new((peak - score).exp());
                 weight *= (peak - score).exp();
@@ -130,9 +128,8 @@ pub fn attend_together(
         for vector in 0..vectors {
             product += query[asked + vector] * keys[(key_head * vectors + vector) * capacity + position];
         }
-        score =
-            (product.extract(0usize) + product.extract(1usize) + product.extract(2usize) + product.extract(3usize))
-                * comptime!(1.0 / (heads.width as f32).sqrt()).runtime();
+        score = (product.extract(0usize) + product.extract(1usize) + product.extract(2usize) + product.extract(3usize))
+            * comptime!(1.0 / (heads.width as f32).sqrt()).runtime();
     }
     scores[lane] = score;
     sync_cube();

@@ -1,0 +1,178 @@
+//! The library's shelf: looking up, listing and deleting, whatever the site or an interruption leaves.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use citer_core::StopFlag;
+use citer_files::hash::sha256;
+use citer_library::{Library, LibraryError, Source, complete, complete_one, discover};
+use common::*;
+use futures::executor::block_on;
+
+const BASE: &str = "http://site/m";
+
+fn names(site: &Site, source: &Source) -> Result<Vec<String>, LibraryError> {
+    let found = block_on(discover(site, source, &StopFlag::default()))?;
+    Ok(found.into_iter().map(|wanted| wanted.name).collect())
+}
+
+fn folder() -> Source {
+    Source::Folder { url: BASE.into() }
+}
+
+#[test]
+fn a_folder_is_asked_for_each_file_even_where_every_address_answers() {
+    let site = Site::default();
+    site.files.borrow_mut().extend(model(BASE, 1));
+    let site = Site { page: Some(b"<!DOCTYPE html><title>Not here</title>".to_vec()), ..site };
+    assert_eq!(names(&site, &folder()).unwrap(), ["config.json", "tokenizer.json", "model.safetensors"]);
+    site.files.borrow_mut().insert(format!("{BASE}/generation_config.json"), b"{}".to_vec());
+    assert_eq!(names(&site, &folder()).unwrap().len(), 4);
+    site.files.borrow_mut().remove(&format!("{BASE}/tokenizer.json"));
+    assert_eq!(names(&site, &folder()), Err(LibraryError::Incomplete("tokenizer.json".into())));
+}
+
+#[test]
+fn a_folder_in_shards_is_found_through_its_index() {
+    let site = Site::default();
+    site.files.borrow_mut().extend(model(BASE, 1));
+    let weights = site.files.borrow_mut().remove(&format!("{BASE}/model.safetensors")).unwrap();
+    let shards = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
+    let index = format!(r#"{{"weight_map":{{"a":"{}","b":"{}","c":"{}"}}}}"#, shards[0], shards[1], shards[0]);
+    site.files.borrow_mut().insert(format!("{BASE}/model.safetensors.index.json"), index.into_bytes());
+    site.files.borrow_mut().insert(format!("{BASE}/{}", shards[0]), weights.clone());
+    assert_eq!(names(&site, &folder()), Err(LibraryError::Incomplete(shards[1].into())));
+    site.files.borrow_mut().insert(format!("{BASE}/{}", shards[1]), weights);
+    let expected = ["config.json", "tokenizer.json", "model.safetensors.index.json", shards[0], shards[1]];
+    assert_eq!(names(&site, &folder()).unwrap(), expected);
+}
+
+#[test]
+fn a_hub_repository_brings_sizes_and_hashes_and_is_checked_by_them() {
+    let repository = "https://huggingface.co/o/n";
+    let site = Site::default();
+    let files = model(&format!("{repository}/resolve/main"), 4);
+    let weights = &files[2].1;
+    let listing = format!(
+        r#"[{{"type":"file","path":"config.json","size":{}}},{{"type":"file","path":"tokenizer.json","size":{}}},
+            {{"type":"file","path":"model.safetensors","size":{},"lfs":{{"oid":"{}","size":{}}}}}]"#,
+        files[0].1.len(),
+        files[1].1.len(),
+        weights.len(),
+        sha256(weights),
+        weights.len()
+    );
+    let url = "https://huggingface.co/api/models/o/n/tree/main?recursive=true";
+    site.files.borrow_mut().insert(url.into(), listing.into_bytes());
+    site.files.borrow_mut().extend(files.clone());
+    let library = Library { storage: Memory::default(), chunk_size: 1000 };
+    let stop = StopFlag::default();
+    block_on(async {
+        let source = Source::parse("o/n").unwrap();
+        let mut manifest = library.add(&site, &source, &stop).await.unwrap();
+        assert_eq!(manifest.size(), files.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>());
+        complete(&library.storage, &site, &mut manifest, &stop, |_| {}).await.unwrap();
+        assert_eq!(library.read(&manifest, "model.safetensors").await.unwrap().as_ref(), Some(weights));
+        let missing = library.add(&site, &Source::parse("o/other").unwrap(), &stop).await.unwrap_err();
+        assert!(matches!(missing, LibraryError::Refused { status: 404, .. }), "{missing}");
+    });
+}
+
+#[test]
+fn what_a_model_says_of_itself_comes_before_its_weights() {
+    let site = Site::default();
+    site.files.borrow_mut().extend(model(BASE, 1));
+    let stop = StopFlag::default();
+    let library = Library { storage: Memory::default(), chunk_size: 512 };
+    block_on(async {
+        let mut manifest = library.add(&site, &folder(), &stop).await.unwrap();
+        let weights = site.files.borrow()[&format!("{BASE}/model.safetensors")].len() as u64;
+        assert_eq!(manifest.weights(), weights);
+        complete_one(&library.storage, &site, &mut manifest, "config.json", &stop).await.unwrap();
+        complete_one(&library.storage, &site, &mut manifest, "no such file", &stop).await.unwrap();
+        let stored = library.manifest(&manifest.id()).await.unwrap();
+        assert_eq!(library.read(&stored, "config.json").await.unwrap(), Some(b"{\"a\":1}".to_vec()));
+        assert!(matches!(library.read(&stored, "model.safetensors").await, Err(LibraryError::Partial(_))));
+        assert_eq!(stored.stored(), 7);
+    });
+}
+
+#[test]
+fn a_gguf_file_stands_alone() {
+    let site = Site::with(&[("http://site/m-Q4_0.gguf", [b"GGUF".to_vec(), noise(1, 900)].concat())]);
+    let source = Source::parse("http://site/m-Q4_0.gguf").unwrap();
+    assert_eq!(names(&site, &source).unwrap(), ["m-Q4_0.gguf"]);
+    let page = Site::with(&[("http://site/m-Q4_0.gguf", b"<html>".to_vec())]);
+    assert!(matches!(names(&page, &source), Err(LibraryError::Incomplete(_))));
+}
+
+#[test]
+fn a_list_survives_damaged_records_and_finishes_deletions() {
+    let site = Site::default();
+    site.files.borrow_mut().extend(model(BASE, 1));
+    let stop = StopFlag::default();
+    let memory = Memory::default();
+    let library = Library { storage: memory.clone(), chunk_size: 512 };
+    block_on(async {
+        let mut manifest = library.add(&site, &folder(), &stop).await.unwrap();
+        complete(&memory, &site, &mut manifest, &stop, |_| {}).await.unwrap();
+        let id = manifest.id();
+
+        // One damaged record is made good by the other.
+        let newest = format!("manifest-{}", manifest.sequence % 2);
+        memory.pieces.borrow_mut().get_mut(&(id.clone(), newest)).unwrap()[80] ^= 1;
+        assert!(library.manifest(&id).await.is_ok());
+        // Both damaged: listed as such, and removable.
+        for slot in ["manifest-0", "manifest-1"] {
+            memory.pieces.borrow_mut().insert((id.clone(), slot.into()), b"junk".to_vec());
+        }
+        assert_eq!(library.list().await.unwrap(), [(id.clone(), None)]);
+        assert_eq!(library.manifest(&id).await, Err(LibraryError::Manifest(id.clone())));
+        library.remove(&id).await.unwrap();
+        assert_eq!((library.list().await.unwrap().len(), memory.bytes()), (0, 0));
+        assert_eq!(library.manifest(&id).await, Err(LibraryError::Unknown(id)));
+    });
+}
+
+#[test]
+fn a_deletion_killed_at_any_moment_is_finished_by_the_next_list_or_undone() {
+    let site = Site::default();
+    site.files.borrow_mut().extend(model(BASE, 1));
+    let stop = StopFlag::default();
+    for moment in 1..=3 {
+        let memory = Memory::default();
+        let library = Library { storage: memory.clone(), chunk_size: 512 };
+        block_on(async {
+            let mut manifest = library.add(&site, &folder(), &stop).await.unwrap();
+            complete(&memory, &site, &mut manifest, &stop, |_| {}).await.unwrap();
+            memory.alive.set(Some(moment));
+            let _ = library.remove(&manifest.id()).await;
+            memory.alive.set(None);
+            match library.list().await.unwrap().as_slice() {
+                [] => assert_eq!(memory.bytes(), 0, "moment {moment}"),
+                [(_, Some(_))] => {
+                    let mut again = library.manifest(&manifest.id()).await.unwrap();
+                    complete(&memory, &site, &mut again, &stop, |_| {}).await.unwrap();
+                    library.ready(&manifest.id()).await.unwrap();
+                }
+                other => panic!("moment {moment}: {other:?}"),
+            }
+        });
+    }
+}
+
+#[test]
+fn a_complete_model_that_lost_a_chunk_is_not_ready() {
+    let site = Site::default();
+    site.files.borrow_mut().extend(model(BASE, 1));
+    let stop = StopFlag::default();
+    let memory = Memory::default();
+    let library = Library { storage: memory.clone(), chunk_size: 512 };
+    block_on(async {
+        let mut manifest = library.add(&site, &folder(), &stop).await.unwrap();
+        complete(&memory, &site, &mut manifest, &stop, |_| {}).await.unwrap();
+        assert!(library.ready(&manifest.id()).await.is_ok());
+        memory.pieces.borrow_mut().remove(&(manifest.id(), "002-00004".into())).unwrap();
+        assert!(matches!(library.ready(&manifest.id()).await, Err(LibraryError::Partial(_))));
+    });
+}

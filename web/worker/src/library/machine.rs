@@ -1,0 +1,61 @@
+//! What this machine has: limits of the graphics adapter, memory and storage, as far as the browser tells.
+
+use citer_core::library::StorageUse;
+use citer_library::Machine;
+use js_sys::{Function, Promise, Reflect};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::StorageEstimate;
+
+/// Bytes in a GiB.
+const GIB: f64 = 1_073_741_824.0;
+/// The share of the memory that a model may take: the system and other pages need the rest.
+const SHARE: f64 = 0.5;
+
+fn get(object: &JsValue, name: &str) -> JsValue {
+    Reflect::get(object, &name.into()).unwrap_or_default()
+}
+
+/// Calls the method `name`, where there is one, and waits for its promise.
+async fn call(object: &JsValue, name: &str) -> Option<JsValue> {
+    let method: Function = get(object, name).dyn_into().ok()?;
+    let promise: Promise = method.call0(object).ok()?.dyn_into().ok()?;
+    JsFuture::from(promise).await.ok()
+}
+
+/// The machine, with `storage` already asked for.
+pub async fn machine(storage: &StorageUse) -> Machine {
+    let navigator: JsValue = crate::scope().navigator().into();
+    let gpu = get(&navigator, "gpu");
+    let adapter = if gpu.is_object() { call(&gpu, "requestAdapter").await } else { None };
+    let limits = adapter.map(|adapter| get(&adapter, "limits")).unwrap_or_default();
+    let limit = |name: &str| if limits.is_object() { get(&limits, name).as_f64().unwrap_or(0.0) as u64 } else { 0 };
+    Machine {
+        memory: get(&navigator, "deviceMemory").as_f64().map(|gib| (gib * GIB * SHARE) as u64),
+        max_buffer: limit("maxBufferSize"),
+        max_binding: limit("maxStorageBufferBindingSize"),
+        free_storage: storage.free(),
+        bandwidth: None,
+        step_seconds: 0.0,
+    }
+}
+
+/// How much storage is used.
+pub async fn storage() -> StorageUse {
+    let manager = get(&crate::scope().navigator(), "storage");
+    if !manager.is_object() {
+        return StorageUse::default();
+    }
+    let estimate = call(&manager, "estimate").await.map(JsCast::unchecked_into::<StorageEstimate>);
+    let persistent = call(&manager, "persisted").await.is_some_and(|answer| answer.is_truthy());
+    let (used, quota) = estimate.map_or((None, None), |estimate| (estimate.get_usage(), estimate.get_quota()));
+    StorageUse { used: used.unwrap_or(0.0) as u64, quota: quota.map(|quota| quota as u64), persistent }
+}
+
+/// Asks the browser to keep the models when space gets short. It may refuse; they are kept all the same until then.
+pub async fn persist() {
+    let manager = get(&crate::scope().navigator(), "storage");
+    if manager.is_object() {
+        call(&manager, "persist").await;
+    }
+}
