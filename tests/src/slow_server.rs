@@ -86,7 +86,8 @@ async fn answer(stream: TcpStream, folder: &Path, log: &Log) -> io::Result<()> {
         return stream.write_all(format!("HTTP/1.1 {status}\r\n{everyone}Content-Length: 0\r\n\r\n").as_bytes()).await;
     };
     let total = bytes.len();
-    let (from, to) = range.map_or((0, total), |(from, to)| (from.min(total), to.map_or(total, |to| (to + 1).min(total))));
+    let (from, to) =
+        range.map_or((0, total), |(from, to)| (from.min(total), to.map_or(total, |to| (to + 1).min(total))));
     log.lock().unwrap().push((path, from as u64));
     let head = match range {
         Some(_) => format!("206 Partial Content\r\nContent-Range: bytes {from}-{}/{total}", to.saturating_sub(1)),

@@ -169,7 +169,8 @@ async fn local_answer(page: &Page<'_>) -> Look {
 /// How the pieces of the largest file begin: it has the most of them.
 fn prefix_of(pieces: &[String], model: &str) -> String {
     let names = pieces.iter().filter_map(|piece| piece.strip_prefix(model)?.strip_prefix('/'));
-    let prefixes: Vec<String> = names.filter(|name| !name.starts_with("manifest")).map(|name| name[..4].into()).collect();
+    let prefixes: Vec<String> =
+        names.filter(|name| !name.starts_with("manifest")).map(|name| name[..4].into()).collect();
     let count = |prefix: &String| prefixes.iter().filter(|other| *other == prefix).count();
     let most = prefixes.iter().max_by_key(|prefix| count(prefix)).expect("pieces are stored").clone();
     assert!(count(&most) > 3, "the weights are in several pieces: {pieces:?}");

@@ -10,6 +10,11 @@ pub fn models() -> String {
     Url::new_with_base("models/", &base).map_or_else(|_| "models/".into(), |url| url.href())
 }
 
+/// Whether this is the benchmark's page.
+pub fn is_bench() -> bool {
+    window().location().pathname().is_ok_and(|path| path.ends_with("/bench.html") || path.ends_with("/bench"))
+}
+
 /// The LLM server: the page's own origin, or what `?server=` names; `?server=none` means no server.
 pub fn server() -> Option<String> {
     let search = window().location().search().unwrap_or_default();

@@ -166,8 +166,8 @@ impl Chat {
             }
             FromWorker::Elsewhere => self.engine.set(EngineState::Elsewhere),
             FromWorker::Died(death) => self.revive(&death),
-            // The library has a worker of its own.
-            FromWorker::Library(_) => {}
+            // The library and the benchmark have workers of their own.
+            FromWorker::Library(_) | FromWorker::Bench { .. } => {}
             FromWorker::Server { available, detail } => self.server.set(match available {
                 true => ServerState::Available(detail),
                 false => ServerState::Unavailable(detail),

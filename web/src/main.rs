@@ -3,6 +3,7 @@
 mod address;
 mod amount;
 mod app;
+mod bench;
 mod chat;
 mod composer;
 mod controls;
@@ -26,5 +27,9 @@ fn main() {
     if let Some(splash) = leptos::prelude::document().get_element_by_id("splash") {
         splash.remove();
     }
-    leptos::mount::mount_to_body(app::App);
+    if address::is_bench() {
+        leptos::mount::mount_to_body(bench::Bench);
+    } else {
+        leptos::mount::mount_to_body(app::App);
+    }
 }

@@ -203,3 +203,14 @@ mod tests {
         assert_eq!(sentence("Done."), "Done.");
     }
 }
+
+/// Heading of the benchmark's page.
+pub const BENCH: &str = "Speed of the engine on this device";
+/// Columns of its table.
+pub const BENCH_COLUMNS: [&str; 4] =
+    ["Context", "Prefill, tokens/s", "Decode, tokens/s", "Decode one by one, tokens/s"];
+
+/// What the benchmark is doing.
+pub fn bench_stage(stage: &str, progress: f32) -> String {
+    format!("{stage}, {:.0} %", progress * 100.0)
+}

@@ -31,7 +31,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let (mut engine, card) = SlmFiles::read(&args.models)?.engine(usize::MAX, &device::cpu(), None)?;
+    let (mut engine, card) = SlmFiles::read(&args.models)?.engine(usize::MAX, &device::cpu())?;
     let prompt = engine.format().question(engine.tokenizer(), &args.question)?;
     let mode = if args.server.is_some() { Mode::Router } else { Mode::LocalOnly };
     let threshold = args.threshold.unwrap_or(card.threshold);

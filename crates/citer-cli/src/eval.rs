@@ -62,7 +62,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         return Ok(());
     }
     // Reading the SLM's files as the page does checks the router's card against them.
-    let (slm, card) = SlmFiles::read(&args.models)?.engine(1, &device, None)?;
+    let (slm, card) = SlmFiles::read(&args.models)?.engine(1, &device)?;
     let router = slm.router().cloned().ok_or("the pair has no router: run `citer train`")?;
     let (slm, llm) = (LlmFiles::read(&args.models, pair::SLM)?, LlmFiles::read(&args.models, pair::LLM)?);
     let workers = Workers { slm: &slm, llm: &llm, device: &device, threads };

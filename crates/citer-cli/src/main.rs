@@ -1,12 +1,15 @@
 //! The program `citer`: trains, measures, serves and asks from the command line.
 
 mod ask;
+mod bench;
 mod convert;
 mod curves;
 mod eval;
+mod export;
 mod pretrain;
 mod serve;
 mod shutdown;
+mod synth;
 mod train;
 
 use clap::{Parser, Subcommand};
@@ -32,8 +35,12 @@ enum Command {
     Serve(serve::Args),
     /// Answer one question in the terminal, with or without a server.
     Ask(ask::Args),
-    /// Convert a llama2.c checkpoint into a model folder.
+    /// Convert a model to safetensors or GGUF.
     Convert(convert::Args),
+    /// Write a model of a published shape with random weights.
+    Synth(synth::Args),
+    /// Measure a model's speed on the graphics adapter.
+    Bench(bench::Args),
 }
 
 /// What ends the program with a message.
@@ -52,6 +59,8 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Ask(args) => ask::run(&args),
         Command::Convert(args) => convert::run(&args),
+        Command::Synth(args) => synth::run(&args),
+        Command::Bench(args) => bench::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -73,6 +73,17 @@ pub enum ToWorker {
     Fault(Fault),
     /// Something about the model library.
     Library(LibraryRequest),
+    /// Measure the engine's speed.
+    Bench {
+        /// Folder that holds the shipped models, absolute.
+        models_url: String,
+        /// A GGUF file to measure; the shipped SLM when absent.
+        model_url: Option<String>,
+        /// Tokens in the cache before decoding starts.
+        contexts: Vec<usize>,
+        /// Tokens decoded at each context.
+        decode: usize,
+    },
 }
 
 /// What the worker tells the page.
@@ -137,6 +148,11 @@ pub enum FromWorker {
     Elsewhere,
     /// Something about the model library.
     Library(LibraryNews),
+    /// The benchmark's report, as JSON.
+    Bench {
+        /// The report.
+        report: String,
+    },
 }
 
 /// What runs in the worker, for the page's "about" panel and the tests.

@@ -18,6 +18,13 @@ pub const END: &str = "<|end|>";
 /// All control tokens, in the order of their ids.
 pub const CONTROL: [&str; 3] = [END, USER, ASSISTANT];
 
+/// The shipped pair's format as a chat template, for other programs.
+pub const TEMPLATE: &str = "{% for message in messages %}
+    {{- '<|' + message.role + '|>' + message.content | trim }}
+    {%- if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}";
+
 /// How a model's conversations are written.
 #[derive(Clone, Debug)]
 pub struct ChatFormat {

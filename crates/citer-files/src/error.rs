@@ -104,3 +104,31 @@ pub enum LoadError {
         detail: String,
     },
 }
+
+/// A model that cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// What is to be written cannot be read.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The disk or whatever else receives the file.
+    #[error("the file cannot be written ({0}): check the path and the free space")]
+    Io(#[from] std::io::Error),
+    /// A value that the format cannot hold.
+    #[error("tensor {name} has values that {format} cannot hold: choose bf16 or f32")]
+    Value {
+        /// Which tensor.
+        name: String,
+        /// The format asked for.
+        format: &'static str,
+    },
+    /// A format that files of this kind cannot have, or that is only read.
+    #[error("{0} cannot be written to this kind of file: choose f32, f16, bf16 or, in GGUF, q8_0 or q4_0")]
+    Format(&'static str),
+    /// A header that the file format does not allow.
+    #[error("the model does not fit the file format ({0}): choose another format")]
+    Header(String),
+    /// A tokenizer that GGUF cannot hold.
+    #[error("the tokenizer cannot be written to GGUF ({0}): only byte-level BPE is supported")]
+    Tokenizer(String),
+}

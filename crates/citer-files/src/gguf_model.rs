@@ -5,7 +5,7 @@ use crate::{
     error::LoadError,
     gguf::{Gguf, Value},
     rope_scaling::RopeScaling,
-    row_order::{reordered, side_by_side},
+    row_order::{self, side_by_side},
     source::{TensorInfo, TensorSource, values},
 };
 use std::ops::Range;
@@ -239,24 +239,9 @@ impl TensorSource for GgufTensors<'_> {
 
     fn rows(&self, name: &str, rows: Range<usize>) -> Result<Vec<u8>, LoadError> {
         let stored = stored(name)?;
-        let Some(head_dim) = self.side_by_side.filter(|_| rotated(name)) else { return self.file.rows(&stored, rows) };
-        let info = self.file.info(&stored)?;
-        let row = |columns| info.format.row_bytes(columns).unwrap_or(0);
-        // The elements of a bias are in the order of the rows that they belong to.
-        let (count, width) =
-            if info.shape.len() < 2 { (info.columns(), row(1)) } else { (info.rows(), row(info.columns())) };
-        if !count.is_multiple_of(head_dim) || width == 0 {
-            return Err(LoadError::Weights(format!("GGUF: tensor {stored} has no whole heads")));
+        match self.side_by_side.filter(|_| rotated(name)) {
+            Some(head_dim) => row_order::rows(&self.file, &stored, rows, head_dim, side_by_side),
+            None => self.file.rows(&stored, rows),
         }
-        if info.shape.len() < 2 {
-            let data = self.file.rows(&stored, rows)?;
-            return Ok(reordered(&data, width, |row| side_by_side(row, head_dim)));
-        }
-        // All rows of the heads that the wanted rows are spread over.
-        let end = rows.end.checked_next_multiple_of(head_dim).filter(|end| *end <= count).unwrap_or(rows.end);
-        let heads = rows.start / head_dim * head_dim..end;
-        let data = self.file.rows(&stored, heads.clone())?;
-        let wanted = rows.flat_map(|row| &data[(side_by_side(row, head_dim) - heads.start) * width..][..width]);
-        Ok(wanted.copied().collect())
     }
 }

@@ -13,14 +13,17 @@ use serde_json::{Value as Json, json};
 use std::collections::HashMap;
 
 /// How text is cut before merging, by `tokenizer.ggml.pre`: the expression of Qwen2's tokenizer.json.
-const QWEN2: &str =
+pub(crate) const QWEN2: &str =
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 /// The expression of Llama 3's tokenizer.json.
-const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+pub(crate) const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
-/// `tokenizer.ggml.token_type` of a control token, and of one that is read as a whole but is no control token.
-const CONTROL: u64 = 3;
-const WHOLE: u64 = 4;
+/// Values of `tokenizer.ggml.token_type`: a plain token, a control token, one that is read as a whole but is no control
+/// token, and one that nothing is read as.
+pub(crate) const NORMAL: i32 = 1;
+pub(crate) const CONTROL: i32 = 3;
+pub(crate) const WHOLE: i32 = 4;
+pub(crate) const UNUSED: i32 = 5;
 
 fn refused(field: &str, detail: impl Into<String>) -> LoadError {
     LoadError::Metadata { field: format!("tokenizer.ggml.{field}"), detail: detail.into() }
@@ -56,15 +59,23 @@ fn id(file: &Gguf, field: &str) -> Option<TokenId> {
     }
 }
 
-/// The tokenizer in `file`.
-pub fn tokenizer(file: &Gguf) -> Result<Tokenizer, LoadError> {
+/// The tokenizer in `file` as a tokenizer.json: the one that it was made from, if the file has it.
+pub fn json(file: &Gguf) -> Result<Vec<u8>, LoadError> {
+    if let Some(Value::Text(json)) = file.value("tokenizer.huggingface.json") {
+        return Ok(json.clone().into_bytes());
+    }
     let json = match text(file, "model") {
         Some("gpt2") => byte_level(file)?,
         Some("llama") => sentence_piece(file)?,
         Some(other) => return Err(refused("model", format!("{other} is not supported"))),
         None => return Err(refused("model", "is missing")),
     };
-    Tokenizer::from_json(json.to_string().as_bytes())
+    Ok(json.to_string().into_bytes())
+}
+
+/// The tokenizer in `file`.
+pub fn tokenizer(file: &Gguf) -> Result<Tokenizer, LoadError> {
+    Tokenizer::from_json(&json(file)?)
 }
 
 /// The ids that end an answer.
@@ -99,12 +110,12 @@ fn added_tokens(file: &Gguf, tokens: &[&str]) -> Result<Vec<Json>, LoadError> {
         Some(_) => array(file, "token_type")?,
     };
     let kind = |value: &Value| match value {
-        Value::Unsigned(kind) => *kind,
-        Value::Signed(kind) => u64::try_from(*kind).unwrap_or_default(),
+        Value::Unsigned(kind) => i32::try_from(*kind).unwrap_or_default(),
+        Value::Signed(kind) => i32::try_from(*kind).unwrap_or_default(),
         _ => 0,
     };
     let added = types.iter().map(kind).zip(tokens).enumerate().filter(|(_, (kind, _))| [CONTROL, WHOLE].contains(kind));
-    let entry = |(id, (kind, token)): (usize, (u64, &&str))| {
+    let entry = |(id, (kind, token)): (usize, (i32, &&str))| {
         json!({"id": id, "content": token, "special": kind == CONTROL, "single_word": false, "lstrip": false,
             "rstrip": false, "normalized": false})
     };

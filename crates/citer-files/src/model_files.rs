@@ -2,10 +2,10 @@
 
 use crate::{
     bytes::Bytes,
-    chat::ChatFormat,
+    chat::{self, ChatFormat},
     chat_template::TokenizerConfig,
     config::Config,
-    error::LoadError,
+    error::{LoadError, WriteError},
     folder::{CONFIG, Folder, GENERATION_CONFIG, TEMPLATE, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS},
     gguf::Gguf,
     gguf_model::{self, GgufTensors},
@@ -17,31 +17,66 @@ use crate::{
     tokenizer::Tokenizer,
 };
 use citer_core::TokenId;
+use serde_json::{Value as Json, json};
 use std::sync::Arc;
 
-/// A model's files, opened: all but the weights, which are read as they are needed.
-pub struct ModelFiles {
+/// What a model's files hold, with the weights still where they are.
+pub struct Parts {
     /// Its configuration.
     pub config: Config,
-    /// Its weights.
+    /// Its weights, read as they are needed.
     pub tensors: Box<dyn TensorSource>,
-    /// Its tokenizer.
-    pub tokenizer: Arc<Tokenizer>,
-    /// How its conversations are written and what ends an answer.
-    pub format: ChatFormat,
+    /// Its tokenizer.json.
+    pub tokenizer_json: Vec<u8>,
+    /// Its special tokens and its chat template.
+    pub settings: TokenizerConfig,
+    /// The tokens that end an answer, as far as the files name them.
+    pub stops: Vec<TokenId>,
 }
 
-impl ModelFiles {
+impl Parts {
     /// Opens the model at `path`: a folder, or a GGUF file.
     #[cfg(not(target_family = "wasm"))]
     pub fn open(path: &std::path::Path) -> Result<Self, LoadError> {
-        if path.is_dir() { Self::in_folder(path) } else { Self::in_gguf(crate::bytes::DiskFile::open(path)?) }
+        if !path.is_dir() {
+            return Self::in_gguf(crate::bytes::DiskFile::open(path)?);
+        }
+        let mut parts = Self::in_folder(&InPair(path))?;
+        parts.describe_control_tokens()?;
+        Ok(parts)
+    }
+
+    /// Gives a model of the shipped kind, which has control tokens instead of a template, the template that says the
+    /// same. Another model stays as it is.
+    fn describe_control_tokens(&mut self) -> Result<(), LoadError> {
+        if self.settings.chat_template.is_some() {
+            return Ok(());
+        }
+        if let Ok(format) = ChatFormat::new(&Tokenizer::from_json(&self.tokenizer_json)?) {
+            self.settings.chat_template = Some(chat::TEMPLATE.into());
+            self.settings.eos_token = chat::END.into();
+            self.stops = vec![format.end];
+        }
+        Ok(())
+    }
+
+    /// The small files of a folder, by name: all but the weights.
+    pub fn folder_files(&self) -> Result<[(&'static str, Vec<u8>); 4], WriteError> {
+        let TokenizerConfig { chat_template, bos_token, eos_token } = &self.settings;
+        let token = |text: &String| if text.is_empty() { Json::Null } else { text.as_str().into() };
+        let settings = json!({"tokenizer_class": "PreTrainedTokenizerFast", "chat_template": chat_template,
+            "bos_token": token(bos_token), "eos_token": token(eos_token)});
+        Ok([
+            (CONFIG, pretty(&self.config)?),
+            (TOKENIZER, self.tokenizer_json.clone()),
+            (TOKENIZER_CONFIG, pretty(&settings)?),
+            (GENERATION_CONFIG, pretty(&json!({"eos_token_id": self.stops}))?),
+        ])
     }
 
     /// Opens the model whose files are in `folder`.
     pub fn in_folder<F: Folder + ?Sized>(folder: &F) -> Result<Self, LoadError> {
-        let weights = folder_weights(folder)?;
-        let tokenizer = Tokenizer::from_json(&folder.read_needed(TOKENIZER)?)?;
+        let (config, tensors) = folder_weights(folder)?;
         let mut settings = folder
             .read(TOKENIZER_CONFIG)?
             .map_or_else(|| Ok(TokenizerConfig::default()), |json| TokenizerConfig::from_json(&json))?;
@@ -55,23 +90,62 @@ impl ModelFiles {
         if stops.is_empty() {
             stops = stop_ids(&folder.read_needed(CONFIG)?, CONFIG)?;
         }
-        Self::assemble(weights, tokenizer, &settings, stops)
+        Ok(Self { config, tensors, tokenizer_json: folder.read_needed(TOKENIZER)?, settings, stops })
     }
 
     /// Opens the model in a GGUF file.
     pub fn in_gguf(bytes: impl Bytes + 'static) -> Result<Self, LoadError> {
         let file = Gguf::parse(bytes)?;
-        let tokenizer = gguf_tokenizer::tokenizer(&file)?;
+        let tokenizer_json = gguf_tokenizer::json(&file)?;
         let (settings, stops) = (gguf_tokenizer::settings(&file)?, gguf_tokenizer::stop_ids(&file));
-        Self::assemble(tensors(file)?, tokenizer, &settings, stops)
+        let (config, tensors) = tensors(file)?;
+        Ok(Self { config, tensors, tokenizer_json, settings, stops })
+    }
+}
+
+/// A folder whose tokenizer may lie in the folder above: the models of a pair share one.
+#[cfg(not(target_family = "wasm"))]
+struct InPair<'a>(&'a std::path::Path);
+
+#[cfg(not(target_family = "wasm"))]
+impl Folder for InPair<'_> {
+    type File = crate::bytes::DiskFile;
+
+    fn open(&self, name: &str) -> Result<Option<Self::File>, LoadError> {
+        match (self.0.open(name)?, self.0.parent()) {
+            (None, Some(above)) if name == TOKENIZER => above.open(name),
+            (found, _) => Ok(found),
+        }
     }
 
-    fn assemble(
-        (config, tensors): (Config, Box<dyn TensorSource>),
-        tokenizer: Tokenizer,
-        settings: &TokenizerConfig,
-        mut stops: Vec<TokenId>,
-    ) -> Result<Self, LoadError> {
+    fn label(&self, name: &str) -> String {
+        self.0.label(name)
+    }
+}
+
+/// A model ready for conversations, with the weights still where they are.
+pub struct ModelFiles {
+    /// Its configuration.
+    pub config: Config,
+    /// Its weights, read as they are needed.
+    pub tensors: Box<dyn TensorSource>,
+    /// Its tokenizer.
+    pub tokenizer: Arc<Tokenizer>,
+    /// How its conversations are written and what ends an answer.
+    pub format: ChatFormat,
+}
+
+impl ModelFiles {
+    /// Opens the model at `path`: a folder, or a GGUF file.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn open(path: &std::path::Path) -> Result<Self, LoadError> {
+        Self::new(Parts::open(path)?)
+    }
+
+    /// Reads the tokenizer and compiles the chat template.
+    pub fn new(parts: Parts) -> Result<Self, LoadError> {
+        let Parts { config, tensors, tokenizer_json, settings, mut stops } = parts;
+        let tokenizer = Tokenizer::from_json(&tokenizer_json)?;
         let format = match settings.template()? {
             Some(template) => {
                 if stops.is_empty() && !settings.eos_token.is_empty() {
@@ -108,4 +182,8 @@ fn tensors(file: Gguf<'static>) -> Result<(Config, Box<dyn TensorSource>), LoadE
     let config = gguf_model::config(&file)?;
     let tensors = GgufTensors::new(file, &config);
     Ok((config, Box::new(tensors)))
+}
+
+fn pretty(value: &impl serde::Serialize) -> Result<Vec<u8>, WriteError> {
+    serde_json::to_vec_pretty(value).map_err(|e| WriteError::Header(e.to_string()))
 }

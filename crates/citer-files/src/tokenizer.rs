@@ -18,6 +18,10 @@ impl Tokenizer {
     pub fn from_json(json: &[u8]) -> Result<Self, LoadError> {
         let fail = |e: String| LoadError::Tokenizer(e);
         let mut inner = tokenizers::Tokenizer::from_bytes(json).map_err(|e| fail(e.to_string()))?;
+        // Token ids of a text are what the merges give: nothing is cut off, filled up or put around them.
+        inner.with_truncation(None).map_err(|e| fail(e.to_string()))?;
+        inner.with_padding(None);
+        inner.with_post_processor(None::<tokenizers::PostProcessorWrapper>);
         // Text typed by a person must never turn into a control token.
         inner.set_encode_special_tokens(true);
         let tree: serde_json::Value = serde_json::from_slice(json).map_err(|e| fail(e.to_string()))?;
@@ -78,16 +82,15 @@ impl Tokenizer {
     }
 }
 
-/// The printable characters that byte-level BPE (GPT-2) writes for bytes.
-fn byte_alphabet() -> HashMap<char, u8> {
+/// The printable character that byte-level BPE (GPT-2) writes for each byte.
+pub(crate) fn byte_characters() -> Vec<char> {
     let printable = |b: u8| matches!(b, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
-    let mut next = 256u32;
-    (0..=255u8)
-        .filter_map(|byte| {
-            let code = if printable(byte) { u32::from(byte) } else { (next, next += 1).0 };
-            char::from_u32(code).map(|c| (c, byte))
-        })
-        .collect()
+    let mut others = '\u{100}'..;
+    (0..=255u8).filter_map(|byte| if printable(byte) { Some(byte.into()) } else { others.next() }).collect()
+}
+
+fn byte_alphabet() -> HashMap<char, u8> {
+    byte_characters().into_iter().zip(0..=255).collect()
 }
 
 fn token_bytes(token: &str, byte_level: bool, alphabet: &HashMap<char, u8>) -> Vec<u8> {

@@ -79,27 +79,27 @@ fn header(tensors: u64, metadata: u64, rest: &[u8]) -> Vec<u8> {
 
 #[test]
 fn counts_that_no_file_could_hold_are_errors() {
-    assert!(Gguf::parse(&header(u64::MAX, 0, &[])).is_err());
-    assert!(Gguf::parse(&header(0, u64::MAX, &[])).is_err());
+    assert!(Gguf::parse(header(u64::MAX, 0, &[])).is_err());
+    assert!(Gguf::parse(header(0, u64::MAX, &[])).is_err());
     // One key `a` with an array of 2^60 bytes; with arrays within arrays without end.
     let array = |element: u32, count: u64| {
         [9u32.to_le_bytes(), element.to_le_bytes()].concat().into_iter().chain(count.to_le_bytes())
     };
     let key = [1u64.to_le_bytes().as_slice(), b"a"].concat();
     let long: Vec<u8> = key.iter().copied().chain(array(0, 1 << 60)).chain([0; 100]).collect();
-    assert!(Gguf::parse(&header(0, 1, &long)).is_err());
+    assert!(Gguf::parse(header(0, 1, &long)).is_err());
     let mut deep = [key.as_slice(), &9u32.to_le_bytes()].concat();
     for _ in 0..100_000 {
         deep.extend([9u32.to_le_bytes().as_slice(), &1u64.to_le_bytes()].concat());
     }
-    assert!(Gguf::parse(&header(0, 1, &deep)).is_err());
+    assert!(Gguf::parse(header(0, 1, &deep)).is_err());
     // A tensor `a` of 2^32 x 2^32 x 2^32 values.
     let mut huge = [key.as_slice(), &3u32.to_le_bytes()].concat();
     for _ in 0..3 {
         huge.extend((1u64 << 32).to_le_bytes());
     }
     huge.extend([0; 12]);
-    assert!(Gguf::parse(&header(1, 0, &huge)).is_err());
+    assert!(Gguf::parse(header(1, 0, &huge)).is_err());
 }
 
 /// The file with `from` replaced by `to` of the same length.

@@ -3,6 +3,7 @@
 use crate::{
     activations::{Activations, PREFILL, SLOTS},
     error::GpuError,
+    format::Format,
     gpu::Gpu,
     kernels::attention::CHUNK,
     model::{Model, RouterWeights},
@@ -156,6 +157,11 @@ impl Decoder {
         &self.model.shape
     }
 
+    /// Format of the layers' matrices, by the first layer's MLP.
+    pub fn format(&self) -> Format {
+        self.model.layers.first().map_or(self.model.embedding.format, |layer| layer.gate_up.format)
+    }
+
     /// What was found out about the kernel variants.
     pub fn trials(&self) -> &[Trial] {
         &self.trials
@@ -193,6 +199,12 @@ impl Decoder {
     /// Bytes of weights that a decoded token reads.
     pub fn bytes_per_token(&self) -> usize {
         self.model.bytes_per_token()
+    }
+
+    /// Bytes of keys and values that a decoded token reads after `context` others.
+    pub fn cache_bytes_per_token(&self, context: usize) -> usize {
+        let shape = &self.model.shape;
+        2 * shape.layers * shape.kv_heads * shape.attention().padded() * 4 * (context + 1)
     }
 
     /// Number of tokens in the KV cache.

@@ -1,7 +1,7 @@
 //! The graphics adapter, opened once and shared by everything that computes on it.
 
 use crate::{buffer::Buffer, error::GpuError};
-use burn_wgpu::{MemoryConfiguration, RuntimeOptions, WgpuDevice, WgpuRuntime, graphics::AutoGraphicsApi, wgpu};
+use burn_wgpu::{MemoryConfiguration, RuntimeOptions, WgpuDevice, graphics::AutoGraphicsApi, wgpu};
 use cubecl::bytes::Bytes;
 use cubecl::prelude::*;
 use std::sync::{Mutex, PoisonError};
@@ -45,7 +45,7 @@ impl Gpu {
         let label = if info.name.is_empty() { "adapter without a name" } else { info.name.as_str() };
         let described = format!("{} {}", info.name, info.driver_info).to_lowercase();
         let gpu = Self {
-            client: WgpuRuntime::<burn_wgpu::AutoCompiler>::client(&device),
+            client: cubecl::Device::Wgpu(device.clone()).client(),
             name: format!("{label} ({:?})", info.backend),
             limit: limits.max_buffer_size.min(limits.max_storage_buffer_binding_size),
             is_software: info.device_type == wgpu::DeviceType::Cpu
@@ -105,6 +105,6 @@ impl Gpu {
 
     /// Bytes of GPU memory that are reserved.
     pub fn reserved(&self) -> u64 {
-        self.client.memory_report(cubecl::server::MemoryScope::Device).total.reserved_size
+        self.client.memory_report(cubecl::MemoryScope::CurrentStream).usage().bytes_reserved
     }
 }

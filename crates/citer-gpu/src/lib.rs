@@ -2,9 +2,10 @@
 //!
 //! A decode step is seven kernels a layer and six more; it is recorded once and replayed, its token, position and
 //! results stay on the GPU, and one small read brings the records of as many steps as were queued. Every kernel variant
-//! is compared with the [`oracle`] on the user's own adapter before it is used.
+//! is compared with the oracle on the user's own adapter before it is used.
 
 mod activations;
+mod bandwidth;
 mod buffer;
 pub mod decoder;
 pub mod error;
@@ -12,7 +13,7 @@ pub mod format;
 pub mod gpu;
 pub mod kernels;
 mod model;
-pub mod oracle;
+mod oracle;
 pub mod pace;
 pub mod pack;
 pub mod record;

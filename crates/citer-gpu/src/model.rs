@@ -3,9 +3,8 @@
 use crate::{
     buffer::Buffer,
     error::GpuError,
-    format::{Format, PANEL},
+    format::Format,
     gpu::Gpu,
-    pack::{Packer, blocks},
     shape::{Shape, padded},
     weights::{Matrix, Part, Rows, Stack, Stored, Weights, load, load_pair},
 };
@@ -161,14 +160,4 @@ fn judge(gpu: &Gpu, columns: usize, router: &RouterWeights) -> Result<Judge, Gpu
         out: gpu.floats(&out, out.len())?,
         width,
     })
-}
-
-/// The row length of a packed matrix, for tests of other files.
-#[cfg(test)]
-pub(crate) fn packed_row(format: Format, values: &[f32]) -> Vec<u32> {
-    let mut packer = Packer::new(format, values.len());
-    packer.row(0, values);
-    let panel = packer.finish();
-    debug_assert_eq!(panel.words.len(), blocks(values.len()) * format.words() * PANEL * 4);
-    panel.words
 }

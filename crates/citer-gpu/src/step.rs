@@ -22,6 +22,8 @@ use std::cell::Cell;
 
 /// Invocations of a cube where every invocation is on its own.
 const CUBE: usize = 64;
+/// Chunks of attention in a cube where every invocation is on its own.
+const ALONE: usize = 8;
 
 /// Launches the kernels of one model on one set of buffers.
 pub(crate) struct Step<'a> {
@@ -90,7 +92,7 @@ impl Step<'_> {
         tokens: usize,
         choice: Choice,
     ) {
-        let tiling = matrix.tiling(choice.tokens, choice.slices, choice.span);
+        let tiling = matrix.tiling(choice);
         let shape = &self.model.shape;
         let projection = Projection {
             tiling,
@@ -130,7 +132,7 @@ impl Step<'_> {
         tokens: usize,
         choice: Choice,
     ) {
-        let tiling = matrix.tiling(choice.tokens, choice.slices, choice.span);
+        let tiling = matrix.tiling(choice);
         self.count();
         // SAFETY: as in `project`.
         unsafe {
@@ -153,16 +155,14 @@ impl Step<'_> {
 
     /// The gated half of the MLP.
     pub fn gate_up(&self, layer: &Layer, tokens: usize, choice: Choice) {
-        let tiling = layer.gate_up.tiling(choice.tokens, choice.slices, choice.span);
-        let pairs = tiling.panels / 2;
-        let count = CubeCount::Static(pairs.div_ceil(tiling.span) as u32, tokens.div_ceil(tiling.tokens) as u32, 1);
+        let tiling = layer.gate_up.tiling(choice);
         let (b, shape) = (self.buffers, &self.model.shape);
         self.count();
         // SAFETY: as in `project`.
         unsafe {
             gate_up::launch_unchecked(
                 &self.gpu.client,
-                count,
+                tiling.count(tokens),
                 tiling.cube(),
                 layer.gate_up.words.vectors(),
                 layer.gate_up.scales.words(),
@@ -226,11 +226,10 @@ impl Step<'_> {
                     heads,
                 );
             } else {
-                let lanes = used.min(CUBE);
                 attend_alone::launch_unchecked(
                     &self.gpu.client,
-                    CubeCount::Static(used.div_ceil(lanes) as u32, heads.queries as u32, tokens as u32),
-                    CubeDim::new_1d(lanes as u32),
+                    CubeCount::Static(used.div_ceil(ALONE) as u32, heads.queries as u32, tokens as u32),
+                    CubeDim::new_1d(ALONE as u32),
                     b.query.vectors(),
                     cache[0].vectors(),
                     cache[1].vectors(),

@@ -1,38 +1,41 @@
 //! Tuning: which variant of each kernel this adapter runs, chosen by time among those that compute right.
 
+use crate::format::PANEL;
 use std::fmt;
 
 /// A variant of a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Choice {
+    /// Rows an invocation makes.
+    pub rows: usize,
     /// Tokens an invocation makes.
     pub tokens: usize,
-    /// Invocations that share a row.
+    /// Invocations that share their rows.
     pub slices: usize,
-    /// Panels a cube makes.
+    /// Groups of panels a cube makes.
     pub span: usize,
 }
 
 impl fmt::Display for Choice {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { tokens, slices, span } = self;
-        write!(out, "{tokens} tokens, {slices} slices, {} rows", span * crate::format::PANEL)
+        let Self { rows, tokens, slices, span } = self;
+        write!(out, "{rows} x {tokens} an invocation, {slices} share, {} in a cube", span * slices * PANEL)
     }
 }
 
-/// Variants for one token.
+/// Variants for one token: without barriers, then for adapters with many cores.
 pub const DECODE: [Choice; 4] = [
-    Choice { tokens: 1, slices: 1, span: 2 },
-    Choice { tokens: 1, slices: 4, span: 1 },
-    Choice { tokens: 1, slices: 8, span: 1 },
-    Choice { tokens: 1, slices: 4, span: 2 },
+    Choice { rows: 4, tokens: 1, slices: 1, span: 1 },
+    Choice { rows: 2, tokens: 1, slices: 1, span: 1 },
+    Choice { rows: 2, tokens: 1, slices: 8, span: 1 },
+    Choice { rows: 2, tokens: 1, slices: 4, span: 2 },
 ];
 
 /// Variants for many tokens.
 pub const PREFILL: [Choice; 3] = [
-    Choice { tokens: 8, slices: 1, span: 2 },
-    Choice { tokens: 4, slices: 1, span: 2 },
-    Choice { tokens: 4, slices: 4, span: 1 },
+    Choice { rows: 4, tokens: 4, slices: 1, span: 1 },
+    Choice { rows: 2, tokens: 8, slices: 1, span: 1 },
+    Choice { rows: 2, tokens: 4, slices: 4, span: 1 },
 ];
 
 /// The variants of one kind of step.

@@ -7,6 +7,7 @@ use crate::{
     gpu::Gpu,
     kernels::matmul::Tiling,
     pack::{Packer, Panel, blocks},
+    tuning::Choice,
 };
 use std::ops::Range;
 
@@ -114,9 +115,10 @@ impl Stored {
     }
 
     /// How a variant goes through this matrix.
-    pub fn tiling(&self, tokens: usize, slices: usize, span: usize) -> Tiling {
+    pub fn tiling(&self, choice: Choice) -> Tiling {
         let (blocks, panels) = (blocks(self.columns), self.panels());
-        Tiling { format: self.format, blocks, panels, tokens, slices: slices.min(blocks), span }
+        let Choice { rows, tokens, slices, span } = choice;
+        Tiling { format: self.format, blocks, panels, rows, tokens, slices: slices.min(blocks), span }
     }
 
     /// Stores panel `index`.

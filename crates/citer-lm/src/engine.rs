@@ -1,33 +1,30 @@
-//! The engine: one sequence through a decoder, token by token, with its router, sampler and KV cache.
+//! The engine: one sequence through a decoder, token by token, with its router, sampler and KV cache, on the CPU in
+//! plain operations or on the GPU by the fused path.
 
-use crate::{
-    cache::KvCache,
-    chat::ChatFormat,
-    config::Config,
-    decoder::Decoder,
-    error::{EngineError, LoadError},
-    rope::Rope,
-    router::{Router, score},
-    sampler::Sampler,
-    tokenizer::Tokenizer,
-};
-use burn::tensor::{Device, Int, Tensor, TensorData};
-use citer_core::{LocalModel, LocalStep, TokenId};
+use crate::{chat::ChatFormat, config::Config, error::EngineError, sampler::Sampler, tokenizer::Tokenizer};
+#[cfg(not(target_family = "wasm"))]
+use crate::{decoder::Decoder, error::LoadError, plain::Plain, router::Router};
+#[cfg(not(target_family = "wasm"))]
+use burn::tensor::Device;
+use citer_core::{Candidate, LocalModel, LocalStep, TokenId};
 use std::sync::Arc;
 
 /// Candidates reported with every step.
-pub const TOP: usize = 5;
+pub const TOP: usize = citer_gpu::kernels::choose::TOP;
+
+/// Where the decoder runs.
+enum Path {
+    #[cfg(not(target_family = "wasm"))]
+    Plain(Box<Plain>),
+    Fused(Box<citer_gpu::Decoder>),
+}
 
 /// A model ready to run.
 pub struct Engine {
     config: Config,
-    decoder: Decoder,
-    router: Option<Router>,
-    rope: Rope,
-    cache: KvCache,
+    path: Path,
     tokenizer: Arc<Tokenizer>,
     format: ChatFormat,
-    device: Device,
     /// How tokens are chosen.
     pub sampler: Sampler,
 }
@@ -50,6 +47,7 @@ pub struct State {
     pub logits: Vec<f32>,
 }
 
+#[cfg(not(target_family = "wasm"))]
 impl Engine {
     /// Puts the parts of a model of the shipped kind together, with its control tokens as chat format.
     pub fn new(
@@ -79,10 +77,28 @@ impl Engine {
             return Err(LoadError::Tokenizer(detail));
         }
         let capacity = capacity.min(config.max_position_embeddings);
-        let rope = Rope::new(&config, capacity, device);
-        let cache = KvCache::new(&config, capacity, device);
-        let device = device.clone();
-        Ok(Self { config, decoder, router, rope, cache, tokenizer, format, device, sampler: Sampler::default() })
+        let path = Path::Plain(Box::new(Plain::new(&config, decoder, router, capacity, device)));
+        Ok(Self { config, path, tokenizer, format, sampler: Sampler::default() })
+    }
+
+    /// The router, if it has one on the plain path.
+    pub fn router(&self) -> Option<&Router> {
+        match &self.path {
+            Path::Plain(plain) => plain.router(),
+            Path::Fused(_) => None,
+        }
+    }
+}
+
+impl Engine {
+    /// A model on the GPU; see [`crate::fused`].
+    pub(crate) fn on_gpu(
+        config: Config,
+        decoder: citer_gpu::Decoder,
+        tokenizer: Arc<Tokenizer>,
+        format: ChatFormat,
+    ) -> Self {
+        Self { config, path: Path::Fused(Box::new(decoder)), tokenizer, format, sampler: Sampler::default() }
     }
 
     /// The model's configuration.
@@ -100,88 +116,109 @@ impl Engine {
         self.tokenizer.clone()
     }
 
-    /// The router, if it has one.
-    pub fn router(&self) -> Option<&Router> {
-        self.router.as_ref()
-    }
-
     /// The chat format.
     pub fn format(&self) -> &ChatFormat {
         &self.format
     }
 
+    /// The decoder on the GPU, if it runs there.
+    pub fn gpu(&mut self) -> Option<&mut citer_gpu::Decoder> {
+        match &mut self.path {
+            Path::Fused(decoder) => Some(decoder),
+            #[cfg(not(target_family = "wasm"))]
+            Path::Plain(_) => None,
+        }
+    }
+
+    fn check(&self, tokens: &[TokenId]) -> Result<(), EngineError> {
+        let vocab = self.config.vocab_size;
+        match tokens.iter().copied().find(|id| *id as usize >= vocab) {
+            _ if tokens.is_empty() => Err(EngineError::Empty),
+            Some(id) => Err(EngineError::Token { id, vocab }),
+            None => Ok(()),
+        }
+    }
+
     /// Appends `tokens` to the sequence and returns the output after the last of them: one prefill, or one decode step
     /// when there is one token.
     pub async fn forward(&mut self, tokens: &[TokenId]) -> Result<Output, EngineError> {
-        let last = self.append(tokens, 1)?;
-        let logits = self.decoder.logits(last.clone());
-        // Score and logits come back in one read: a read is the dearest part of a short step in a browser.
-        let both = match &self.router {
-            Some(router) => Tensor::cat(vec![logits, router.logits(last)], 1),
-            None => logits,
-        };
-        let mut values = read(both).await?;
-        let score = if self.router.is_some() { score(values.pop().unwrap_or(f32::NAN)) } else { 1.0 };
-        Ok(Output { logits: values, score })
+        self.check(tokens)?;
+        match &mut self.path {
+            #[cfg(not(target_family = "wasm"))]
+            Path::Plain(plain) => plain.forward(&self.config, tokens).await,
+            Path::Fused(decoder) => {
+                let record = decoder.feed_alone(tokens).await?;
+                Ok(Output { logits: decoder.logits().await?, score: record.score })
+            }
+        }
     }
 
     /// Appends `tokens` to the sequence and returns the states after the last `count` of them: what labels and
     /// baselines look at.
     pub async fn states(&mut self, tokens: &[TokenId], count: usize) -> Result<Vec<State>, EngineError> {
-        let count = count.clamp(1, tokens.len().max(1));
-        let hidden = self.append(tokens, count)?;
-        let width = self.config.hidden_size;
-        let values = read(Tensor::cat(vec![hidden.clone(), self.decoder.logits(hidden)], 1)).await?;
-        let rows = values.chunks(width + self.config.vocab_size);
-        Ok(rows.map(|row| State { hidden: row[..width].to_vec(), logits: row[width..].to_vec() }).collect())
+        self.check(tokens)?;
+        let count = count.clamp(1, tokens.len());
+        match &mut self.path {
+            #[cfg(not(target_family = "wasm"))]
+            Path::Plain(plain) => plain.states(&self.config, tokens, count).await,
+            Path::Fused(decoder) => {
+                let (start, rest) = tokens.split_at(tokens.len() - count + 1);
+                decoder.feed_alone(start).await?;
+                let mut states = Vec::with_capacity(count);
+                for next in rest.iter().map(Some).chain([None]) {
+                    states.push(State { hidden: decoder.hidden().await?, logits: decoder.logits().await? });
+                    if let Some(token) = next {
+                        decoder.feed_alone(&[*token]).await?;
+                    }
+                }
+                Ok(states)
+            }
+        }
     }
-
-    /// Runs `tokens` through the decoder; the final hidden states of the last `count`, `[count, hidden]`.
-    fn append(&mut self, tokens: &[TokenId], count: usize) -> Result<Tensor<2>, EngineError> {
-        let vocab = self.config.vocab_size;
-        if tokens.is_empty() {
-            return Err(EngineError::Empty);
-        }
-        if let Some(id) = tokens.iter().copied().find(|id| *id as usize >= vocab) {
-            return Err(EngineError::Token { id, vocab });
-        }
-        let needed = self.cache.position() + tokens.len();
-        if needed > self.cache.capacity() {
-            return Err(EngineError::ContextFull { needed, capacity: self.cache.capacity() });
-        }
-        let ids: Vec<i32> = tokens.iter().map(|id| *id as i32).collect();
-        let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, [1, tokens.len()]), &self.device);
-        let hidden = self.decoder.hidden(&self.config, &self.rope, ids, Some(&mut self.cache));
-        let width = self.config.hidden_size;
-        Ok(hidden.slice([0..1, tokens.len() - count..tokens.len(), 0..width]).reshape([count, width]))
-    }
-}
-
-async fn read(values: Tensor<2>) -> Result<Vec<f32>, EngineError> {
-    let data = values.into_data_async().await.map_err(|e| EngineError::Device(e.to_string()))?;
-    Ok(data.iter::<f32>().collect())
 }
 
 impl LocalModel for Engine {
     type Error = EngineError;
 
     async fn feed(&mut self, tokens: &[TokenId]) -> Result<LocalStep, EngineError> {
+        let is_greedy = !self.sampler.samples();
+        if let (true, Path::Fused(decoder)) = (is_greedy, &mut self.path) {
+            let vocab = self.config.vocab_size;
+            if let Some(id) = tokens.iter().copied().find(|id| *id as usize >= vocab) {
+                return Err(EngineError::Token { id, vocab });
+            }
+            let record = decoder.feed(tokens).await?;
+            let top = record.top.into_iter().map(|(id, probability)| Candidate { id, probability }).collect();
+            return Ok(LocalStep { token: record.token, score: record.score, top });
+        }
         let output = self.forward(tokens).await?;
         let known = &output.logits[..self.tokenizer.vocab_size().min(output.logits.len())];
-        let (token, top) = self.sampler.choose(known, self.cache.position(), TOP);
+        let (token, top) = self.sampler.choose(known, self.position(), TOP);
         Ok(LocalStep { token, score: output.score, top })
     }
 
     fn position(&self) -> usize {
-        self.cache.position()
+        match &self.path {
+            #[cfg(not(target_family = "wasm"))]
+            Path::Plain(plain) => plain.cache().position(),
+            Path::Fused(decoder) => decoder.position(),
+        }
     }
 
     fn truncate(&mut self, position: usize) {
-        self.cache.truncate(position);
+        match &mut self.path {
+            #[cfg(not(target_family = "wasm"))]
+            Path::Plain(plain) => plain.truncate(position),
+            Path::Fused(decoder) => decoder.truncate(position),
+        }
     }
 
     fn capacity(&self) -> usize {
-        self.cache.capacity()
+        match &self.path {
+            #[cfg(not(target_family = "wasm"))]
+            Path::Plain(plain) => plain.cache().capacity(),
+            Path::Fused(decoder) => decoder.shape().capacity,
+        }
     }
 
     fn vocab_size(&self) -> usize {

@@ -1,12 +1,23 @@
 //! The files of a pair: SLM, LLM, tokenizer and router, and how they become engines.
 
 use crate::{
-    config::Config, device::Gpu, engine::Engine, error::LoadError, hash::sha256, router::Router, tokenizer::Tokenizer,
-    weights,
+    chat::ChatFormat,
+    config::Config,
+    engine::Engine,
+    error::LoadError,
+    fused::{self, Options, Parts},
+    fused_weights::OpenError,
+    hash::sha256,
+    router_file::RouterFile,
+    tokenizer::Tokenizer,
 };
+#[cfg(not(target_family = "wasm"))]
+use crate::{router::Router, weights};
+#[cfg(not(target_family = "wasm"))]
 use burn::tensor::Device;
 use citer_files::Safetensors;
 pub use citer_files::folder::{CONFIG, TOKENIZER, WEIGHTS};
+use citer_gpu::Gpu;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -85,13 +96,8 @@ pub struct SlmFiles {
 }
 
 impl SlmFiles {
-    /// Checks the files against each other and builds the engine. `gpu` is checked for room when given.
-    pub fn engine(
-        &self,
-        capacity: usize,
-        device: &Device,
-        gpu: Option<&Gpu>,
-    ) -> Result<(Engine, RouterCard), LoadError> {
+    /// Checks the files against each other.
+    fn check(&self) -> Result<(RouterCard, Config, Arc<Tokenizer>), LoadError> {
         let card: RouterCard = serde_json::from_slice(&self.router_card)
             .map_err(|e| LoadError::Json { file: ROUTER_CARD.into(), detail: e.to_string() })?;
         // A file cut short is damaged rather than foreign, and has to be called so.
@@ -103,14 +109,31 @@ impl SlmFiles {
         if card.tokenizer_sha256 != sha256(&self.tokenizer) {
             return Err(LoadError::Router("the card names another tokenizer".into()));
         }
-        let config = Config::from_json(&self.config)?;
-        if let Some(gpu) = gpu {
-            gpu.check(&config)?;
-        }
-        let tokenizer = Arc::new(Tokenizer::from_json(&self.tokenizer)?);
+        Ok((card, Config::from_json(&self.config)?, Arc::new(Tokenizer::from_json(&self.tokenizer)?)))
+    }
+
+    /// Builds the engine on the plain path.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn engine(&self, capacity: usize, device: &Device) -> Result<(Engine, RouterCard), LoadError> {
+        let (card, config, tokenizer) = self.check()?;
         let decoder = weights::load(&config, &self.weights, device)?;
         let router = Router::load(config.hidden_size, &self.router, device)?;
         Ok((Engine::new(config, decoder, Some(router), tokenizer, capacity, device)?, card))
+    }
+
+    /// Builds the engine on the fused path; `progress` hears the share of the weights that is loaded.
+    pub async fn fused(
+        &self,
+        options: Options,
+        gpu: &Gpu,
+        progress: impl FnMut(f32),
+    ) -> Result<(Engine, RouterCard), OpenError> {
+        let (card, config, tokenizer) = self.check()?;
+        let format = ChatFormat::new(&tokenizer)?;
+        let router = Some(RouterFile::parse(config.hidden_size, &self.router)?);
+        let tensors = Safetensors::parse(&self.weights)?;
+        let parts = Parts { config, tokenizer, format, router };
+        Ok((fused::open(gpu, parts, &tensors, options, progress).await?, card))
     }
 }
 
@@ -124,6 +147,7 @@ pub struct LlmFiles {
     pub tokenizer: Vec<u8>,
 }
 
+#[cfg(not(target_family = "wasm"))]
 impl LlmFiles {
     /// Builds the engine.
     pub fn engine(&self, capacity: usize, device: &Device) -> Result<Engine, LoadError> {

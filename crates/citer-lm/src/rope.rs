@@ -1,6 +1,6 @@
 //! Rotary position embedding (RoPE, arXiv 2104.09864) in the half-split layout of Llama models.
 
-use crate::config::Config;
+use crate::{config::Config, rotation};
 use burn::tensor::{Device, Tensor, TensorData};
 
 /// Cosines and sines of every position, `[max_position_embeddings, head_dim / 2]` each.
@@ -14,20 +14,9 @@ impl Rope {
     /// Tables for `positions` positions.
     pub fn new(config: &Config, positions: usize, device: &Device) -> Self {
         let half = config.head_dim() / 2;
-        let plain: Vec<f64> = (0..half).map(|pair| config.rope_theta.powf(-(pair as f64) / half as f64)).collect();
-        let (frequencies, factor) = match &config.rope_scaling {
-            Some(scaling) => {
-                let scaled = scaling.scale(&plain, config.rope_theta, config.max_position_embeddings);
-                (scaled, scaling.attention_factor())
-            }
-            None => (plain, 1.0),
-        };
-        let table = |f: fn(f64) -> f64| {
-            let value = |i: usize| (f((i / half) as f64 * frequencies[i % half]) * factor) as f32;
-            let values: Vec<f32> = (0..positions * half).map(value).collect();
-            Tensor::from_data(TensorData::new(values, [positions, half]), device)
-        };
-        Self { cos: table(f64::cos), sin: table(f64::sin) }
+        let table = |values: Vec<f32>| Tensor::from_data(TensorData::new(values, [positions, half]), device);
+        let [cos, sin] = rotation::tables(config, positions).map(table);
+        Self { cos, sin }
     }
 
     /// The rows for positions `start..end`, shaped `[1, 1, end - start, head_dim / 2]` to broadcast over heads.

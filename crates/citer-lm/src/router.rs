@@ -4,12 +4,11 @@
 //! last two layers. For inference that is one hidden layer: sigmoid(out . relu(hidden x + bias) + bias). This is that
 //! form, trained directly.
 
-use crate::{error::LoadError, weights::WeightsWriter};
+use crate::{error::LoadError, router_file::RouterFile, weights::WeightsWriter};
 use burn::module::{Module, Param};
 use burn::tensor::activation::relu;
 use burn::tensor::module::linear;
 use burn::tensor::{Device, Tensor, TensorData};
-use citer_files::{Safetensors, source::values};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::HashMap;
@@ -49,18 +48,17 @@ impl Router {
 
     /// Reads a router for hidden states of `width` from the bytes of a safetensors file.
     pub fn load(width: usize, bytes: &[u8], device: &Device) -> Result<Self, LoadError> {
-        let file = Safetensors::parse(bytes)?;
-        let matrix = |name: &str, shape: [usize; 2]| {
-            Ok(Param::from_data(TensorData::new(values(&file, name, &shape)?, shape), device))
-        };
-        let vector = |name: &str, size: usize| {
-            Ok(Param::from_data(TensorData::new(values(&file, name, &[size])?, [size]), device))
+        let RouterFile { hidden, hidden_bias, out, out_bias, .. } = RouterFile::parse(width, bytes)?;
+        let matrix = |values, shape: [usize; 2]| Param::from_data(TensorData::new(values, shape), device);
+        let vector = |values: Vec<f32>| {
+            let size = values.len();
+            Param::from_data(TensorData::new(values, [size]), device)
         };
         Ok(Self {
-            hidden: matrix("router.hidden.weight", [width, 2 * width])?,
-            hidden_bias: vector("router.hidden.bias", 2 * width)?,
-            out: matrix("router.out.weight", [2 * width, 1])?,
-            out_bias: vector("router.out.bias", 1)?,
+            hidden: matrix(hidden, [width, 2 * width]),
+            hidden_bias: vector(hidden_bias),
+            out: matrix(out, [2 * width, 1]),
+            out_bias: vector(vec![out_bias]),
         })
     }
 

@@ -30,6 +30,11 @@ pub struct Sampler {
 }
 
 impl Sampler {
+    /// Whether it draws; otherwise it takes the most likely token.
+    pub fn samples(&self) -> bool {
+        self.sampling.temperature > 0.0 && self.sampling.temperature.is_finite()
+    }
+
     /// The token for the sequence position `position` from `logits` (one per token), and the `count` most likely
     /// candidates, best first. Ties go to the lower id.
     pub fn choose(&self, logits: &[f32], position: usize, count: usize) -> (TokenId, Vec<Candidate>) {
@@ -47,7 +52,7 @@ impl Sampler {
         let total: f32 = (0..logits.len() as TokenId).map(|id| weight(id, 1.0)).sum();
         let top = order.iter().map(|id| Candidate { id: *id, probability: weight(*id, 1.0) / total }).collect();
         let temperature = self.sampling.temperature;
-        if temperature <= 0.0 || !temperature.is_finite() {
+        if !self.samples() {
             return (best, top);
         }
         let total: f32 = (0..logits.len() as TokenId).map(|id| weight(id, temperature)).sum();

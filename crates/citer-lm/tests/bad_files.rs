@@ -17,7 +17,7 @@ fn error(mut files: SlmFiles) -> LoadError {
     card["slm_sha256"] = citer_lm::hash::sha256(&files.weights).into();
     card["tokenizer_sha256"] = citer_lm::hash::sha256(&files.tokenizer).into();
     files.router_card = serde_json::to_vec(&card).unwrap();
-    match files.engine(usize::MAX, &device::cpu(), None) {
+    match files.engine(usize::MAX, &device::cpu()) {
         Ok(_) => panic!("accepted"),
         Err(error) => error,
     }
@@ -81,7 +81,7 @@ fn files_of_another_pair_are_refused() {
     if let Some(byte) = other.weights.last_mut() {
         *byte ^= 1;
     }
-    assert!(matches!(other.engine(96, &device::cpu(), None), Err(LoadError::Router(_))));
+    assert!(matches!(other.engine(96, &device::cpu()), Err(LoadError::Router(_))));
     let mut config: serde_json::Value = serde_json::from_slice(&files().config).unwrap();
     config["vocab_size"] = 100.into();
     let mut bad = files();
@@ -94,7 +94,7 @@ fn files_of_another_pair_are_refused() {
 
 #[test]
 fn input_that_does_not_fit_is_refused_and_the_engine_goes_on() {
-    let (mut engine, _) = files().engine(usize::MAX, &device::cpu(), None).unwrap();
+    let (mut engine, _) = files().engine(usize::MAX, &device::cpu()).unwrap();
     assert_eq!(engine.capacity(), 96, "capacity is cut to the model's positions");
     assert_eq!(block_on(engine.forward(&[])).unwrap_err(), EngineError::Empty);
     assert_eq!(block_on(engine.forward(&[259])).unwrap_err(), EngineError::Token { id: 259, vocab: 259 });

@@ -22,7 +22,7 @@ fn folder(name: &str) -> PathBuf {
 }
 
 fn fixture(name: &str, device: &Device) -> (Engine, Expected) {
-    let (engine, _) = SlmFiles::read(&folder(name)).unwrap().engine(usize::MAX, device, None).unwrap();
+    let (engine, _) = SlmFiles::read(&folder(name)).unwrap().engine(usize::MAX, device).unwrap();
     let json = std::fs::read(folder(name).join("expected.json")).unwrap();
     (engine, serde_json::from_slice(&json).unwrap())
 }

@@ -5,16 +5,14 @@ use citer_core::{
     LocalModel,
     message::{Role, Turn},
 };
-use citer_lm::{LoadError, Model, Tokenizer, chat::ChatFormat, chat_template::ChatTemplate, device};
+use citer_lm::{
+    LoadError, Model, Tokenizer,
+    chat::{ChatFormat, TEMPLATE},
+    chat_template::ChatTemplate,
+    device,
+};
 use futures::executor::block_on;
 use std::path::{Path, PathBuf};
-
-/// Writes what the shipped pair's own format writes.
-const TEMPLATE: &str = "{% for message in messages %}
-    {{- '<|' + message.role + '|>' + message.content | trim }}
-    {%- if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}
-{%- endfor %}
-{%- if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}";
 
 fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/parity/untied").join(name)

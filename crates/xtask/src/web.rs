@@ -15,7 +15,10 @@ pub fn build(place: &Place, steps: &mut Steps) -> Result<(), Failure> {
         trunk.args(["build", "--offline", "--no-sri", "--cargo-profile", "web"]);
         // Trunk 0.21 refuses the usual value of this variable.
         trunk.env_remove("NO_COLOR");
-        command::run(&mut trunk, "Read the compiler's message above and run this again.")
+        command::run(&mut trunk, "Read the compiler's message above and run this again.")?;
+        // The benchmark is the same program under another address.
+        let (page, bench) = (place.dist().join("index.html"), place.dist().join("bench.html"));
+        fs::copy(page, &bench).map(drop).map_err(|error| Failure::file(&bench, &error))
     })?;
     steps.run("web optimise", "smaller wasm files (reused while the build is the same)", || {
         let files = wasm_files(&place.dist())?;

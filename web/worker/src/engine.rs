@@ -3,7 +3,7 @@
 use crate::{download::download, post};
 use citer_core::message::{EngineInfo, FromWorker};
 use citer_core::{LocalModel, RoutedDecoder};
-use citer_lm::{Engine, SlmFiles, device, hash::sha256, pair};
+use citer_lm::{Engine, Gpu, SlmFiles, fused::Options, hash::sha256, pair};
 use web_time::Instant;
 
 /// A loaded SLM with its router.
@@ -22,10 +22,8 @@ pub fn loading(stage: &str, progress: f32) {
     post(&FromWorker::Loading { stage: stage.into(), progress });
 }
 
-/// Loads the shipped SLM from the folder at `models_url` and runs it once, so that the first answer does not wait
-/// for shader compilation.
-pub async fn load(models_url: &str) -> Result<Loaded, String> {
-    let begun = Instant::now();
+/// Downloads the shipped SLM's files from the folder at `models_url`.
+pub async fn shipped(models_url: &str) -> Result<SlmFiles, String> {
     let base = models_url.trim_end_matches('/');
     // Nearly all bytes are the weights: only their progress moves the bar.
     let fetch = |name: String, from: f32, to: f32| async move {
@@ -36,19 +34,29 @@ pub async fn load(models_url: &str) -> Result<Loaded, String> {
         .await
     };
     loading("Loading the model", 0.0);
-    let files = SlmFiles {
+    Ok(SlmFiles {
         config: fetch(format!("{}/{}", pair::SLM, pair::CONFIG), 0.0, 0.02).await?,
         tokenizer: fetch(pair::TOKENIZER.into(), 0.02, 0.1).await?,
         router: fetch(pair::ROUTER.into(), 0.1, 0.15).await?,
         router_card: fetch(pair::ROUTER_CARD.into(), 0.15, 0.16).await?,
         weights: fetch(format!("{}/{}", pair::SLM, pair::WEIGHTS), 0.16, 0.6).await?,
-    };
+    })
+}
+
+/// Loads the shipped SLM from the folder at `models_url`, with every kernel tried and compiled, so that the first answer
+/// does not wait for shaders.
+pub async fn load(models_url: &str) -> Result<Loaded, String> {
+    let begun = Instant::now();
+    let files = shipped(models_url).await?;
     loading("Opening the graphics device", 0.6);
-    let gpu = device::gpu().await.map_err(|e| e.to_string())?;
+    let gpu = Gpu::open().await.map_err(|e| e.to_string())?;
     loading("Preparing the model", 0.65);
-    let (mut engine, card) = files.engine(usize::MAX, &gpu.device, Some(&gpu)).map_err(|e| e.to_string())?;
-    loading("Compiling shaders", 0.7);
-    warm_up(&mut engine).await?;
+    // Kernels are tried and compiled after the weights: most of the wait on a small model.
+    let progress = |share: f32| {
+        let stage = if share < 1.0 { "Preparing the model" } else { "Compiling shaders" };
+        loading(stage, 0.65 + 0.2 * share);
+    };
+    let (engine, card) = files.fused(Options::default(), &gpu, progress).await.map_err(|e| e.to_string())?;
     loading("Ready", 1.0);
     let info = EngineInfo {
         model: "citer-slm".into(),
@@ -61,17 +69,4 @@ pub async fn load(models_url: &str) -> Result<Loaded, String> {
     };
     let hashes = [sha256(&files.weights), sha256(&files.router)];
     Ok(Loaded { engine, decoder: RoutedDecoder::new(), info, hashes })
-}
-
-/// One prompt and two single tokens: every kernel of an answer, compiled.
-pub async fn warm_up(engine: &mut Engine) -> Result<(), String> {
-    let format = engine.format().clone();
-    let prompt = format.question(engine.tokenizer(), "What is 1 + 1?").map_err(|e| e.to_string())?;
-    let step = engine.feed(&prompt).await.map_err(|e| e.to_string())?;
-    loading("Compiling shaders", 0.85);
-    for _ in 0..2 {
-        engine.feed(&[step.token]).await.map_err(|e| e.to_string())?;
-    }
-    engine.truncate(0);
-    Ok(())
 }

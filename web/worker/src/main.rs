@@ -1,6 +1,7 @@
 //! The engine worker: runs the SLM, the router and the routed decoder off the page's thread.
 
 mod answer;
+mod bench;
 mod download;
 mod engine;
 mod library;
@@ -12,6 +13,7 @@ use answer::Request;
 use citer_core::StopFlag;
 use citer_core::message::{FromWorker, ToWorker};
 use citer_core::revival::{Death, Fault};
+use citer_lm::bench::Plan;
 use engine::Loaded;
 use library::Shelf;
 use ownership::Ownership;
@@ -108,6 +110,15 @@ async fn handle(state: Shared, message: ToWorker, files: Vec<File>) {
         }
         ToWorker::TakeOver => state.borrow().ownership.take_over(),
         ToWorker::Fault(fault) => state.borrow_mut().fault = Some(fault),
+        ToWorker::Bench { models_url, model_url, contexts, decode } => {
+            let plan = Plan { contexts, decode };
+            let ownership = state.borrow().ownership.clone();
+            ownership.obtain().await;
+            match bench::run(&models_url, model_url.as_deref(), &plan).await {
+                Ok(report) => post(&FromWorker::Bench { report }),
+                Err(error) => post(&FromWorker::Failed { answer: None, error }),
+            }
+        }
         ToWorker::Library(request) => {
             let shelf = state.borrow().shelf.clone();
             shelf.handle(request, files).await;

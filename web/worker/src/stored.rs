@@ -1,12 +1,13 @@
 //! Loading a model of the library: its weights are read from storage tensor by tensor.
 
-use crate::engine::{Loaded, loading, warm_up};
+use crate::engine::{Loaded, loading};
 use crate::library::{opfs::Opfs, stored_folder::StoredFolder};
 use citer_core::message::EngineInfo;
 use citer_core::{LocalModel, RoutedDecoder, Settings};
 use citer_files::ModelFiles;
 use citer_library::{Library, StorageError};
-use citer_lm::{Engine, device, weights};
+use citer_lm::Gpu;
+use citer_lm::fused::{self, Options, Parts};
 use web_time::Instant;
 
 /// Most tokens in a conversation: the KV cache is allocated for all of them at once.
@@ -25,15 +26,12 @@ pub async fn load(id: &str) -> Result<Loaded, String> {
     };
     let ModelFiles { config, tensors, tokenizer, format } = files.map_err(|e| e.to_string())?;
     loading("Opening the graphics device", 0.2);
-    let gpu = device::gpu().await.map_err(|e| e.to_string())?;
-    gpu.check(&config).map_err(|e| e.to_string())?;
-    loading("Loading the model", 0.25);
+    let gpu = Gpu::open().await.map_err(|e| e.to_string())?;
     let parameters = config.parameters();
-    let decoder = weights::decoder(&config, &*tensors, &gpu.device).map_err(|e| e.to_string())?;
-    let mut engine = Engine::with_format(config, decoder, None, tokenizer, format, CONTEXT, &gpu.device)
-        .map_err(|e| e.to_string())?;
-    loading("Compiling shaders", 0.7);
-    warm_up(&mut engine).await?;
+    let parts = Parts { config, tokenizer, format, router: None };
+    let options = Options { capacity: CONTEXT, ..Options::default() };
+    let progress = |share: f32| loading("Loading the model", 0.25 + 0.5 * share);
+    let engine = fused::open(&gpu, parts, &*tensors, options, progress).await.map_err(|e| e.to_string())?;
     loading("Ready", 1.0);
     let info = EngineInfo {
         model: folder.manifest.source.name(),

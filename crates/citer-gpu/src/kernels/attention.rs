@@ -1,6 +1,9 @@
 //! Attention over the KV cache in chunks of positions with a running softmax (FlashAttention, arXiv 2205.14135;
 //! split over the context as in Flash-Decoding), then one pass that joins the chunks.
 
+// The macro writes public items of its own beside each kernel.
+#![allow(missing_docs)]
+
 use super::decode::F4;
 use super::rotary::Heads;
 use cubecl::prelude::*;

@@ -1,5 +1,8 @@
 //! The choice: the best tokens of the logits with their probabilities, beside the router's score, in one small record.
 
+// The macro writes public items of its own beside each kernel.
+#![allow(missing_docs)]
+
 use cubecl::prelude::*;
 
 /// Candidates in a record.

@@ -1,5 +1,8 @@
 //! Decoding in registers: four weights from four words.
 
+// The macro writes public items of its own beside each kernel.
+#![allow(missing_docs)]
+
 use crate::format::Format;
 use cubecl::prelude::*;
 
@@ -20,7 +23,7 @@ pub fn decode_at(word: U4, shift: u32, #[comptime] format: Format) -> F4 {
     if comptime!(format == Format::F32) {
         F4::reinterpret(word)
     } else {
-        let code = (word >> U4::new(shift)) & U4::new(comptime!(((1u32 << format.bits()) - 1)).runtime());
+        let code = (word >> U4::new(shift)) & U4::new(comptime!((1u32 << format.bits()) - 1).runtime());
         if comptime!(format == Format::BF16) {
             F4::reinterpret(code << U4::new(16u32))
         } else if comptime!(format == Format::F16) {
@@ -40,7 +43,7 @@ fn half_to_float(code: U4) -> F4 {
     // Exponent 0 (a subnormal half) is read with exponent 1 and the hidden bit taken off again.
     let smallest = F4::reinterpret(body + U4::new(947912704u32)) - F4::reinterpret(U4::new(947912704u32));
     let normal = F4::reinterpret(body + U4::new(939524096u32));
-    let is_small = body.less_than(U4::new(8388608u32));
+    let is_small = body.less_than(&U4::new(8388608u32));
     let size = select_many(is_small, smallest, normal);
     F4::reinterpret(U4::reinterpret(size) | sign)
 }

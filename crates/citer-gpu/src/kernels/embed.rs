@@ -1,5 +1,8 @@
 //! The embedding: rows of the table by token id, with the first norm's gain applied beside them.
 
+// The macro writes public items of its own beside each kernel.
+#![allow(missing_docs)]
+
 use super::decode::{F4, U4, decode_at};
 use crate::format::{Format, PANEL};
 use cubecl::prelude::*;

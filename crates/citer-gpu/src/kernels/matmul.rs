@@ -1,8 +1,12 @@
 //! Products of weights with activations: decode (one token) and prefill (a tile of tokens) are the same kernels.
 //!
-//! An invocation makes one output row for `tokens` tokens. With `slices > 1` that many invocations share a row, each
-//! taking every `slices`-th block, and meet once in shared memory; with one slice there is no barrier at all, which is
-//! what software adapters want.
+//! An invocation makes `rows` output rows, one in each of as many panels, for `tokens` tokens: every input it loads serves
+//! all its rows and every weight it decodes all its tokens. With `slices > 1` that many invocations share their rows, each
+//! taking every `slices`-th block, and meet once in shared memory; with one slice there is no barrier at all, which is what
+//! software adapters want.
+
+// The macro writes public items of its own beside each kernel.
+#![allow(missing_docs)]
 
 use super::decode::{F4, U4, decode};
 use crate::format::{Format, PANEL};
@@ -17,15 +21,27 @@ pub struct Tiling {
     pub blocks: usize,
     /// Panels of rows.
     pub panels: usize,
+    /// Rows an invocation makes, one a panel.
+    pub rows: usize,
     /// Tokens an invocation makes.
     pub tokens: usize,
     /// Invocations that share a row.
     pub slices: usize,
-    /// Panels a cube makes.
+    /// Groups of `rows` panels a cube makes.
     pub span: usize,
 }
 
 impl Tiling {
+    /// Groups of `rows` panels.
+    pub const fn groups(&self) -> usize {
+        self.panels.div_ceil(self.rows)
+    }
+
+    /// Results of an invocation.
+    pub const fn results(&self) -> usize {
+        self.rows * self.tokens
+    }
+
     /// Size of a cube.
     pub fn cube(&self) -> CubeDim {
         CubeDim::new_2d((PANEL * self.span) as u32, self.slices as u32)
@@ -33,7 +49,7 @@ impl Tiling {
 
     /// Cubes for `tokens` tokens.
     pub fn count(&self, tokens: usize) -> CubeCount {
-        CubeCount::Static(self.panels.div_ceil(self.span) as u32, tokens.div_ceil(self.tokens) as u32, 1)
+        CubeCount::Static(self.groups().div_ceil(self.span) as u32, tokens.div_ceil(self.tokens) as u32, 1)
     }
 }
 
@@ -59,67 +75,87 @@ fn total(v: F4) -> f32 {
     v.extract(0usize) + v.extract(1usize) + v.extract(2usize) + v.extract(3usize)
 }
 
-/// Products of one row with the inputs of `tokens` tokens from `first` on; only every `slices`-th block.
+/// Products of this invocation's rows with the inputs of `tokens` tokens from `first` on, `[rows, tokens]`; only this
+/// slice's share. `group` is the group of panels.
 #[cube]
 fn products(
     quants: &[U4],
     scales: &[f32],
     input: &[F4],
-    panel: usize,
+    group: usize,
     first: usize,
     #[comptime] tiling: Tiling,
 ) -> Array<f32> {
+    let rows = comptime!(tiling.rows);
     let tokens = comptime!(tiling.tokens);
     let blocks = comptime!(tiling.blocks);
     let words = comptime!(tiling.format.words());
     let slots = comptime!(tiling.format.slots());
+    let results = comptime!(tiling.results());
+    // With one token the scale is applied to a block's sum, with more to every weight that is decoded.
+    let late = comptime!(tiling.format.is_quantised() && tiling.tokens == 1);
+    let early = comptime!(tiling.format.is_quantised() && tiling.tokens > 1);
     let lane = UNIT_POS_X as usize % PANEL;
-    let mut sums = Array::<F4>::new(tokens);
+    let mut sums = Array::<F4>::new(results);
+    let mut parts = Array::<F4>::new(rows);
+    let mut bits = Array::<U4>::new(rows);
+    let mut factors = Array::<F4>::new(rows);
+    let mut inputs = Array::<F4>::new(tokens);
     #[unroll]
-    for token in 0..tokens {
-        sums[token] = F4::new(0.0f32);
+    for result in 0..results {
+        sums[result] = F4::new(0.0f32);
     }
     for block in range_stepped(UNIT_POS_Y as usize, blocks, tiling.slices) {
-        let at = panel * blocks + block;
-        let base = at * words * PANEL + lane;
         let column = first * blocks * 8 + block * 8;
-        if comptime!(tiling.format.is_quantised() && tokens == 1) {
-            let mut part = F4::new(0.0f32);
-            #[unroll]
-            for word in 0..words {
-                let bits = quants[base + word * PANEL];
-                #[unroll]
-                for slot in 0..slots {
-                    part += decode(bits, slot, tiling.format) * input[column + word * slots + slot];
-                }
-            }
-            sums[0] += part * F4::new(scales[at * PANEL + lane]);
-        } else {
-            let mut scale = F4::new(1.0f32);
+        #[unroll]
+        for row in 0..rows {
             if comptime!(tiling.format.is_quantised()) {
-                scale = F4::new(scales[at * PANEL + lane]);
+                let at = min(group * rows + row, tiling.panels - 1) * blocks + block;
+                factors[row] = F4::new(scales[at * PANEL + lane]);
+            }
+            parts[row] = F4::new(0.0f32);
+        }
+        #[unroll]
+        for word in 0..words {
+            #[unroll]
+            for row in 0..rows {
+                let at = min(group * rows + row, tiling.panels - 1) * blocks + block;
+                bits[row] = quants[(at * words + word) * PANEL + lane];
             }
             #[unroll]
-            for word in 0..words {
-                let bits = quants[base + word * PANEL];
+            for slot in 0..slots {
                 #[unroll]
-                for slot in 0..slots {
-                    let mut weights = decode(bits, slot, tiling.format);
-                    if comptime!(tiling.format.is_quantised()) {
-                        weights *= scale;
+                for token in 0..tokens {
+                    inputs[token] = input[column + token * blocks * 8 + word * slots + slot];
+                }
+                #[unroll]
+                for row in 0..rows {
+                    let mut weights = decode(bits[row], slot, tiling.format);
+                    if comptime!(early) {
+                        weights *= factors[row];
                     }
-                    #[unroll]
-                    for token in 0..tokens {
-                        sums[token] += weights * input[column + token * blocks * 8 + word * slots + slot];
+                    if comptime!(late) {
+                        parts[row] += weights * inputs[0];
+                    } else {
+                        #[unroll]
+                        for token in 0..tokens {
+                            sums[row * tokens + token] += weights * inputs[token];
+                        }
                     }
                 }
             }
         }
+        if comptime!(late) {
+            #[unroll]
+            for row in 0..rows {
+                sums[row] += parts[row] * factors[row];
+            }
+        }
     }
-    let mut totals = Array::<f32>::new(tokens);
+    let mut totals = Array::<f32>::new(results);
     #[unroll]
-    for token in 0..tokens {
-        totals[token] = total(sums[token]);
+    for result in 0..results {
+        totals[result] = total(sums[result]);
     }
     totals
 }
@@ -152,14 +188,14 @@ fn squares(plain: &[F4], first: usize, #[comptime] tiling: Tiling) -> Array<f32>
 /// Adds up the slices' shares of `count` values; afterwards the first slice holds the sums.
 #[cube]
 fn meet(values: &mut Array<f32>, shared: &mut Shared<[f32]>, #[comptime] count: usize, #[comptime] tiling: Tiling) {
-    let rows = comptime!(PANEL * tiling.span);
+    let width = comptime!(PANEL * tiling.span);
     let slices = comptime!(tiling.slices);
     let (row, slice) = (UNIT_POS_X as usize, UNIT_POS_Y as usize);
     // The values of an earlier meeting may still be read.
     sync_cube();
     #[unroll]
     for value in 0..count {
-        shared[(value * slices + slice) * rows + row] = values[value];
+        shared[(value * slices + slice) * width + row] = values[value];
     }
     sync_cube();
     if slice == 0 {
@@ -168,7 +204,7 @@ fn meet(values: &mut Array<f32>, shared: &mut Shared<[f32]>, #[comptime] count: 
             let mut sum = 0.0f32;
             #[unroll]
             for other in 0..slices {
-                sum += shared[(value * slices + other) * rows + row];
+                sum += shared[(value * slices + other) * width + row];
             }
             values[value] = sum;
         }
@@ -191,46 +227,50 @@ pub fn project(
     #[comptime] projection: Projection,
 ) {
     let tiling = comptime!(projection.tiling);
-    let tokens = comptime!(tiling.tokens);
-    let panels = comptime!(tiling.panels);
-    let rows = comptime!(PANEL * tiling.panels);
-    let wanted = CUBE_POS_X as usize * tiling.span + UNIT_POS_X as usize / PANEL;
-    let panel = min(wanted, panels - 1);
+    let (rows, tokens) = comptime!((tiling.rows, tiling.tokens));
+    let width = comptime!(PANEL * tiling.panels);
+    let group = CUBE_POS_X as usize * tiling.span + UNIT_POS_X as usize / PANEL;
     let mut first = CUBE_POS_Y as usize * tokens;
     if comptime!(projection.last) {
         first = state[1] as usize - 1;
     }
-    let mut sums = products(quants, scales, scaled, panel, first, tiling);
+    let mut sums = products(quants, scales, scaled, group, first, tiling);
     let mut norms = Array::<f32>::new(tokens);
     if comptime!(projection.norm > 0) {
         norms = squares(plain, first, tiling);
     }
     if comptime!(tiling.slices > 1) {
-        let mut shared = Shared::new_slice(comptime!(PANEL * tiling.span * tiling.slices * tokens));
-        meet(&mut sums, &mut shared, tokens, tiling);
+        let mut shared = Shared::new_slice(comptime!(PANEL * tiling.span * tiling.slices * tiling.results()));
+        meet(&mut sums, &mut shared, comptime!(tiling.results()), tiling);
         if comptime!(projection.norm > 0) {
             meet(&mut norms, &mut shared, tokens, tiling);
         }
     }
-    if UNIT_POS_Y == 0 && wanted < panels {
-        let row = panel * PANEL + UNIT_POS_X as usize % PANEL;
+    if UNIT_POS_Y == 0 {
         #[unroll]
-        for token in 0..tokens {
-            let mut value = sums[token];
-            if comptime!(projection.norm > 0) {
-                let mean = norms[token] * comptime!(1.0 / projection.norm as f32).runtime();
-                value *= (mean + comptime!(f32::from_bits(projection.epsilon)).runtime()).inverse_sqrt();
-            }
-            if comptime!(projection.bias) {
-                value += bias[row];
-            }
-            if comptime!(projection.relu) {
-                value = max(value, 0.0f32);
-            }
-            if comptime!(projection.last) {
-                out[row] = value;
-            } else {
-                out[(first + token) * rows + row] = value;
+        for part in 0..rows {
+            let panel = group * rows + part;
+            if panel < tiling.panels {
+                let row = panel * PANEL + UNIT_POS_X as usize % PANEL;
+                #[unroll]
+                for token in 0..tokens {
+                    let mut value = sums[part * tokens + token];
+                    if comptime!(projection.norm > 0) {
+                        let mean = norms[token] * comptime!(1.0 / projection.norm as f32).runtime();
+                        value *= (mean + comptime!(f32::from_bits(projection.epsilon)).runtime()).inverse_sqrt();
+                    }
+                    if comptime!(projection.bias) {
+                        value += bias[row];
+                    }
+                    if comptime!(projection.relu) {
+                        value = max(value, 0.0f32);
+                    }
+                    if comptime!(projection.last) {
+                        out[row] = value;
+                    } else {
+                        out[(first + token) * width + row] = value;
+                    }
+                }
             }
         }
     }
@@ -251,33 +291,38 @@ pub fn add(
     #[comptime] has_bias: bool,
     #[comptime] tiling: Tiling,
 ) {
-    let tokens = comptime!(tiling.tokens);
-    let panels = comptime!(tiling.panels);
-    let rows = comptime!(PANEL * tiling.panels);
-    let wanted = CUBE_POS_X as usize * tiling.span + UNIT_POS_X as usize / PANEL;
-    let panel = min(wanted, panels - 1);
+    let (rows, tokens) = comptime!((tiling.rows, tiling.tokens));
+    let width = comptime!(PANEL * tiling.panels);
+    let group = CUBE_POS_X as usize * tiling.span + UNIT_POS_X as usize / PANEL;
     let first = CUBE_POS_Y as usize * tokens;
-    let mut sums = products(quants, scales, input, panel, first, tiling);
+    let mut sums = products(quants, scales, input, group, first, tiling);
     if comptime!(tiling.slices > 1) {
-        let mut shared = Shared::new_slice(comptime!(PANEL * tiling.span * tiling.slices * tokens));
-        meet(&mut sums, &mut shared, tokens, tiling);
+        let mut shared = Shared::new_slice(comptime!(PANEL * tiling.span * tiling.slices * tiling.results()));
+        meet(&mut sums, &mut shared, comptime!(tiling.results()), tiling);
     }
-    if UNIT_POS_Y == 0 && wanted < panels {
-        let row = panel * PANEL + UNIT_POS_X as usize % PANEL;
+    if UNIT_POS_Y == 0 {
         #[unroll]
-        for token in 0..tokens {
-            let at = (first + token) * rows + row;
-            let mut value = plain[at] + sums[token];
-            if comptime!(has_bias) {
-                value += bias[row];
+        for part in 0..rows {
+            let panel = group * rows + part;
+            if panel < tiling.panels {
+                let row = panel * PANEL + UNIT_POS_X as usize % PANEL;
+                #[unroll]
+                for token in 0..tokens {
+                    let at = (first + token) * width + row;
+                    let mut value = plain[at] + sums[part * tokens + token];
+                    if comptime!(has_bias) {
+                        value += bias[row];
+                    }
+                    plain[at] = value;
+                    scaled[at] = value * gain[row];
+                }
             }
-            plain[at] = value;
-            scaled[at] = value * gain[row];
         }
     }
 }
 
-/// `out = silu(gate) up` with `gate` and `up` both of the normalised input: their panels alternate in the matrix.
+/// `out = silu(gate) up` with `gate` and `up` both of the normalised input: their panels alternate in the matrix, so
+/// an invocation takes an even number of rows.
 ///
 /// Shapes as in [`project`]; `out` `[tokens, panels / 2 * PANEL]`.
 #[cube(launch_unchecked)]
@@ -291,29 +336,32 @@ pub fn gate_up(
     #[comptime] epsilon: u32,
     #[comptime] tiling: Tiling,
 ) {
-    let tokens = comptime!(tiling.tokens);
-    let pairs = comptime!(tiling.panels / 2);
-    let rows = comptime!(PANEL * pairs);
-    let wanted = CUBE_POS_X as usize * tiling.span + UNIT_POS_X as usize / PANEL;
-    let pair = min(wanted, pairs - 1);
+    let (pairs, tokens) = comptime!((tiling.rows / 2, tiling.tokens));
+    let width = comptime!(PANEL * (tiling.panels / 2));
+    let group = CUBE_POS_X as usize * tiling.span + UNIT_POS_X as usize / PANEL;
     let first = CUBE_POS_Y as usize * tokens;
-    let mut gates = products(quants, scales, scaled, 2 * pair, first, tiling);
-    let mut ups = products(quants, scales, scaled, 2 * pair + 1, first, tiling);
+    let mut sums = products(quants, scales, scaled, group, first, tiling);
     let mut norms = squares(plain, first, tiling);
     if comptime!(tiling.slices > 1) {
-        let mut shared = Shared::new_slice(comptime!(PANEL * tiling.span * tiling.slices * tokens));
-        meet(&mut gates, &mut shared, tokens, tiling);
-        meet(&mut ups, &mut shared, tokens, tiling);
+        let mut shared = Shared::new_slice(comptime!(PANEL * tiling.span * tiling.slices * tiling.results()));
+        meet(&mut sums, &mut shared, comptime!(tiling.results()), tiling);
         meet(&mut norms, &mut shared, tokens, tiling);
     }
-    if UNIT_POS_Y == 0 && wanted < pairs {
-        let row = pair * PANEL + UNIT_POS_X as usize % PANEL;
+    if UNIT_POS_Y == 0 {
         #[unroll]
-        for token in 0..tokens {
-            let mean = norms[token] * comptime!(1.0 / norm as f32).runtime();
-            let factor = (mean + comptime!(f32::from_bits(epsilon)).runtime()).inverse_sqrt();
-            let gate = gates[token] * factor;
-            out[(first + token) * rows + row] = gate / (1.0f32 + (-gate).exp()) * ups[token] * factor;
+        for part in 0..pairs {
+            let pair = group * pairs + part;
+            if pair < comptime!(tiling.panels / 2) {
+                let row = pair * PANEL + UNIT_POS_X as usize % PANEL;
+                #[unroll]
+                for token in 0..tokens {
+                    let mean = norms[token] * comptime!(1.0 / norm as f32).runtime();
+                    let factor = (mean + comptime!(f32::from_bits(epsilon)).runtime()).inverse_sqrt();
+                    let gate = sums[comptime!(2 * part * tokens + token)] * factor;
+                    let up = sums[comptime!((2 * part + 1) * tokens + token)] * factor;
+                    out[(first + token) * width + row] = gate / (1.0f32 + (-gate).exp()) * up;
+                }
+            }
         }
     }
 }

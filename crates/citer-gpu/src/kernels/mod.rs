@@ -6,3 +6,4 @@ pub mod decode;
 pub mod embed;
 pub mod matmul;
 pub mod rotary;
+pub mod stream;

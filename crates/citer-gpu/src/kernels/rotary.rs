@@ -1,5 +1,8 @@
 //! Rotation of queries and keys (RoPE, arXiv 2104.09864, half-split layout) and the write into the KV cache.
 
+// The macro writes public items of its own beside each kernel.
+#![allow(missing_docs)]
+
 use cubecl::prelude::*;
 
 /// Sizes of attention.

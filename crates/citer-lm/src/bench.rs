@@ -1,0 +1,224 @@
+//! The benchmark of the fused path: one report, the same from the program and from the browser.
+
+use crate::{engine::Engine, error::EngineError};
+use citer_core::TokenId;
+use citer_gpu::{Gpu, GpuError};
+use serde::Serialize;
+use web_time::Instant;
+
+/// What is measured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Tokens in the cache before decoding starts; those that do not fit are left out.
+    pub contexts: Vec<usize>,
+    /// Tokens decoded at each context.
+    pub decode: usize,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self { contexts: vec![16, 128, 512, 2048, 4096], decode: 64 }
+    }
+}
+
+/// Where it was measured.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Environment {
+    /// This program's version.
+    pub citer: String,
+    /// Operating system or browser.
+    pub system: String,
+    /// Processor threads, where they can be told.
+    pub threads: usize,
+    /// The graphics adapter and its interface.
+    pub adapter: String,
+    /// Whether the adapter computes on the processor.
+    pub software: bool,
+}
+
+/// What ran.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Measured {
+    /// Name of the model.
+    pub name: String,
+    /// Its parameters.
+    pub parameters: u64,
+    /// Format of the layers' matrices on the GPU.
+    pub format: String,
+    /// Positions of its cache.
+    pub capacity: usize,
+}
+
+/// One context.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Speed {
+    /// Tokens in the cache when decoding starts.
+    pub context: usize,
+    /// Tokens a second of the prefill.
+    pub prefill_tokens_per_s: f64,
+    /// Tokens a second, running ahead.
+    pub decode_tokens_per_s: f64,
+    /// Tokens a second with a look after every token.
+    pub single_tokens_per_s: f64,
+    /// Bytes that one token reads.
+    pub bytes_per_token: usize,
+    /// Their share of the measured bandwidth.
+    pub bandwidth_share: f64,
+}
+
+/// One variant of a kernel.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Variant {
+    /// The kernel.
+    pub kernel: String,
+    /// The variant.
+    pub variant: String,
+    /// Difference from the known answer as a share of what rounding may add up to.
+    pub error: f32,
+    /// Microseconds a run.
+    pub micros: Option<f64>,
+    /// Whether it is used.
+    pub chosen: bool,
+}
+
+/// The whole report.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// Where.
+    pub environment: Environment,
+    /// What.
+    pub model: Measured,
+    /// Milliseconds from the files to the first token.
+    pub load_ms: f64,
+    /// Milliseconds to read one record back.
+    pub read_back_ms: f64,
+    /// Kernels a decoded token takes.
+    pub dispatches_per_token: usize,
+    /// Bytes a second that a simple kernel reads.
+    pub bandwidth_bytes_per_s: f64,
+    /// GPU memory reserved at the end.
+    pub reserved_bytes: u64,
+    /// Largest resident memory of the program; in the browser the size of the wasm memory.
+    pub peak_bytes: Option<u64>,
+    /// The contexts.
+    pub speeds: Vec<Speed>,
+    /// Speed at the longest context over the speed at 128.
+    pub long_context_share: Option<f64>,
+    /// The first ids of a greedy answer, to compare engines.
+    pub ids: Vec<TokenId>,
+    /// The kernel variants that were tried.
+    pub variants: Vec<Variant>,
+}
+
+/// What the caller knows about the run.
+pub struct Run<'a> {
+    /// The adapter.
+    pub gpu: &'a Gpu,
+    /// Name of the model.
+    pub name: &'a str,
+    /// Operating system or browser.
+    pub system: String,
+    /// Processor threads.
+    pub threads: usize,
+    /// Milliseconds it took to load.
+    pub load_ms: f64,
+    /// Largest memory, measured by the caller at the end.
+    pub peak: &'a dyn Fn() -> Option<u64>,
+}
+
+/// A failed benchmark.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BenchError {
+    /// The engine.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The device.
+    #[error(transparent)]
+    Gpu(#[from] GpuError),
+    /// The engine is not on the GPU.
+    #[error("the benchmark measures the fused path: open the model on a graphics device")]
+    Plain,
+}
+
+/// A prompt of `length` ordinary tokens that never repeats itself exactly.
+fn prompt(length: usize, vocab: usize) -> Vec<TokenId> {
+    (0..length).map(|i| ((i * 7919 + 13) % vocab) as TokenId).collect()
+}
+
+/// Measures `engine`; `say` hears what is being done.
+pub async fn bench(
+    engine: &mut Engine,
+    run: &Run<'_>,
+    plan: &Plan,
+    mut say: impl FnMut(&str),
+) -> Result<Report, BenchError> {
+    say("bandwidth");
+    let bandwidth = run.gpu.bandwidth().await?;
+    let (parameters, vocab) = (engine.config().parameters(), engine.tokenizer().vocab_size());
+    let decoder = engine.gpu().ok_or(BenchError::Plain)?;
+    let capacity = decoder.shape().capacity;
+    let read_back_ms = decoder.pace.look_ms;
+    let mut speeds = Vec::new();
+    let mut ids = Vec::new();
+    for context in plan.contexts.iter().copied().filter(|context| context + 2 * plan.decode <= capacity) {
+        say(&format!("context {context}"));
+        decoder.truncate(0);
+        let begun = Instant::now();
+        let mut token = decoder.feed(&prompt(context.max(2), vocab)).await?.token;
+        let prefill = begun.elapsed().as_secs_f64();
+        let mut decode = async |steps: Option<usize>| {
+            match steps {
+                Some(steps) => decoder.pace.fix(steps),
+                None => decoder.pace.adapt(),
+            }
+            let begun = Instant::now();
+            for _ in 0..plan.decode {
+                if ids.len() < plan.decode {
+                    ids.push(token);
+                }
+                token = decoder.feed(&[token]).await?.token;
+            }
+            Ok::<_, GpuError>(plan.decode as f64 / begun.elapsed().as_secs_f64())
+        };
+        let single = decode(Some(1)).await?;
+        let ahead = decode(None).await?;
+        let bytes = decoder.bytes_per_token() + decoder.cache_bytes_per_token(context + plan.decode);
+        speeds.push(Speed {
+            context,
+            prefill_tokens_per_s: context.max(2) as f64 / prefill,
+            decode_tokens_per_s: ahead.max(single),
+            single_tokens_per_s: single,
+            bytes_per_token: bytes,
+            bandwidth_share: bytes as f64 * ahead.max(single) / bandwidth,
+        });
+    }
+    let speed_at = |wanted: usize| speeds.iter().find(|s| s.context == wanted).map(|s| s.decode_tokens_per_s);
+    let longest = speeds.last().filter(|last| last.context > 128).map(|last| last.decode_tokens_per_s);
+    let variants = decoder.trials().iter().map(|trial| Variant {
+        kernel: trial.kernel.clone(),
+        variant: trial.variant.clone(),
+        error: trial.error,
+        micros: trial.micros,
+        chosen: trial.chosen,
+    });
+    Ok(Report {
+        environment: Environment {
+            citer: env!("CARGO_PKG_VERSION").into(),
+            system: run.system.clone(),
+            threads: run.threads,
+            adapter: run.gpu.name.clone(),
+            software: run.gpu.is_software,
+        },
+        model: Measured { name: run.name.into(), parameters, format: decoder.format().name().into(), capacity },
+        load_ms: run.load_ms,
+        read_back_ms,
+        dispatches_per_token: decoder.dispatches(),
+        bandwidth_bytes_per_s: bandwidth,
+        reserved_bytes: run.gpu.reserved(),
+        peak_bytes: (run.peak)(),
+        long_context_share: longest.zip(speed_at(128)).map(|(long, short)| long / short),
+        ids,
+        variants: variants.collect(),
+        speeds,
+    })
+}

@@ -1,0 +1,70 @@
+//! The fused path: a model's files become a decoder on the GPU, then an engine.
+
+use crate::{
+    chat::ChatFormat,
+    config::Config,
+    engine::Engine,
+    error::LoadError,
+    fused_weights::{FileWeights, OpenError, shape},
+    rotation,
+    router_file::RouterFile,
+    tokenizer::Tokenizer,
+};
+use citer_files::TensorSource;
+use citer_gpu::{Decoder, Format, Gpu};
+use std::sync::Arc;
+
+/// How a model is put on the GPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Most tokens in the KV cache; cut to the model's positions.
+    pub capacity: usize,
+    /// How floating-point matrices are stored; `None` as they are in the file.
+    pub floats: Option<Format>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { capacity: 4096, floats: None }
+    }
+}
+
+/// What a model consists of besides its weights.
+pub struct Parts {
+    /// Configuration.
+    pub config: Config,
+    /// Tokenizer.
+    pub tokenizer: Arc<Tokenizer>,
+    /// How conversations are written.
+    pub format: ChatFormat,
+    /// The router, if there is one.
+    pub router: Option<RouterFile>,
+}
+
+/// Loads a model tensor by tensor, chooses its kernels on this adapter and warms them up. `progress` hears the share of
+/// the weights that is loaded, 0 to 1.
+///
+/// # Errors
+/// Files that do not belong together or are damaged, and devices that are too small or compute wrong numbers.
+pub async fn open(
+    gpu: &Gpu,
+    parts: Parts,
+    tensors: &dyn TensorSource,
+    options: Options,
+    progress: impl FnMut(f32),
+) -> Result<Engine, OpenError> {
+    let Parts { config, tokenizer, format, router } = parts;
+    let known = tokenizer.vocab_size();
+    if known > config.vocab_size {
+        let detail = format!("it has {known} tokens and the model {}", config.vocab_size);
+        return Err(LoadError::Tokenizer(detail).into());
+    }
+    let capacity = options.capacity.min(config.max_position_embeddings);
+    let weights = FileWeights::new(&config, tensors, options.floats);
+    let [cosines, sines] = rotation::tables(&config, capacity);
+    let router = router.map(|router| router.for_gpu());
+    let shape = shape(&config, known, capacity);
+    let mut decoder = Decoder::load(gpu, &shape, &weights, router.as_ref(), [&cosines, &sines], progress)?;
+    decoder.prepare().await?;
+    Ok(Engine::on_gpu(config, decoder, tokenizer, format))
+}

@@ -1,0 +1,237 @@
+//! The fused path on the graphics adapter: every family and every number format against Hugging Face transformers and
+//! the plain path, running ahead, taking back, and what a step costs.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use citer_core::LocalModel;
+use citer_files::{
+    bytes::DiskFile,
+    model_files::{folder_weights, gguf_weights},
+};
+use citer_gpu::{Decoder, Format, Gpu};
+use citer_lm::{Config, Engine, SlmFiles, TensorSource, fused::Options, fused_weights, rotation};
+use futures::executor::block_on;
+use safetensors::SafeTensors;
+use std::{path::PathBuf, sync::Mutex};
+
+/// One test at a time: they share one adapter, and some count what is allocated on it.
+static ALONE: Mutex<()> = Mutex::new(());
+
+const FAMILIES: [&str; 8] =
+    ["llama_biases", "llama_linear", "llama3", "smollm2", "qwen2", "qwen2_yarn", "qwen3", "qwen3_sharded"];
+
+fn folder(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/parity").join(name)
+}
+
+fn gpu() -> Gpu {
+    block_on(Gpu::open()).expect("a graphics adapter; on Debian install mesa-vulkan-drivers")
+}
+
+fn decoder(config: &Config, tensors: &dyn TensorSource, floats: Option<Format>) -> Decoder {
+    let capacity = config.max_position_embeddings;
+    let shape = fused_weights::shape(config, config.vocab_size, capacity);
+    let weights = fused_weights::FileWeights::new(config, tensors, floats);
+    let [cosines, sines] = rotation::tables(config, capacity);
+    let mut decoder = Decoder::load(&gpu(), &shape, &weights, None, [&cosines, &sines], |_| ()).unwrap();
+    block_on(decoder.prepare()).unwrap();
+    decoder
+}
+
+/// The ids of the one pass and its logits, row after row.
+fn expected(bytes: &[u8]) -> (Vec<u32>, Vec<f32>) {
+    let file = SafeTensors::deserialize(bytes).unwrap();
+    let ids = file.tensor("ids").unwrap().data().as_chunks::<8>().0.iter().map(|b| i64::from_le_bytes(*b) as u32);
+    let logits = file.tensor("logits").unwrap();
+    (ids.collect(), logits.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
+}
+
+fn distance(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+/// Logits after every id from `start` on: a prefill of `start` ids, then one by one.
+fn logits(decoder: &mut Decoder, ids: &[u32], start: usize) -> Vec<f32> {
+    decoder.truncate(0);
+    let mut all = Vec::new();
+    block_on(decoder.feed_alone(&ids[..start])).unwrap();
+    all.extend(block_on(decoder.logits()).unwrap());
+    for id in &ids[start..] {
+        block_on(decoder.feed_alone(&[*id])).unwrap();
+        all.extend(block_on(decoder.logits()).unwrap());
+    }
+    all
+}
+
+#[test]
+fn every_family_agrees_with_transformers() {
+    let _alone = ALONE.lock();
+    for name in FAMILIES {
+        let place = folder("families").join(name);
+        let (config, tensors) = folder_weights(place.as_path()).unwrap();
+        let (ids, expected) = expected(&std::fs::read(place.join("expected.safetensors")).unwrap());
+        let mut decoder = decoder(&config, &*tensors, None);
+        for start in [1, 3, ids.len() / 2, ids.len()] {
+            let found = logits(&mut decoder, &ids, start);
+            let worst = distance(&found, &expected[(start - 1) * config.vocab_size..]);
+            println!("{name}, prefill of {start}: largest logit difference {worst:e}");
+            assert!(worst < 1e-3, "{name}: logits off by {worst}");
+        }
+    }
+}
+
+/// These files have Q8_0, Q5_0, Q4_0, F16 and BF16, all of which the GPU holds exactly.
+#[test]
+fn quantised_files_agree_with_transformers_on_what_their_formats_leave() {
+    let _alone = ALONE.lock();
+    for name in ["llama", "qwen2", "qwen3"] {
+        let (config, tensors) =
+            gguf_weights(DiskFile::open(&folder("gguf").join(format!("{name}.gguf"))).unwrap()).unwrap();
+        let (ids, expected) = expected(&std::fs::read(folder("gguf").join(format!("{name}.safetensors"))).unwrap());
+        let mut decoder = decoder(&config, &*tensors, None);
+        let found = logits(&mut decoder, &ids, 2);
+        let worst = distance(&found, &expected[config.vocab_size..]);
+        println!("{name}.gguf: largest logit difference {worst:e}");
+        assert!(worst < 1e-3, "{name}: logits off by {worst}");
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Expected {
+    prompt_ids: Vec<u32>,
+    ids: Vec<u32>,
+    scores: Vec<f32>,
+}
+
+fn pair(name: &str) -> (Engine, Expected) {
+    let files = SlmFiles::read(&folder(name)).unwrap();
+    let (engine, _) = block_on(files.fused(Options::default(), &gpu(), |_| ())).unwrap();
+    let json = std::fs::read(folder(name).join("expected.json")).unwrap();
+    (engine, serde_json::from_slice(&json).unwrap())
+}
+
+#[test]
+fn tokens_and_scores_are_those_of_transformers() {
+    let _alone = ALONE.lock();
+    for name in ["untied", "tied"] {
+        let (mut engine, expected) = pair(name);
+        let mut next = expected.prompt_ids.clone();
+        for (step, (id, score)) in expected.ids.iter().zip(&expected.scores).enumerate() {
+            let found = block_on(engine.feed(&next)).unwrap();
+            assert_eq!(found.token, *id, "{name}: step {step}");
+            assert!((found.score - score).abs() < 1e-3, "{name}: step {step}: score {} for {score}", found.score);
+            let sum: f32 = found.top.iter().map(|candidate| candidate.probability).sum();
+            assert!(found.top[0].id == *id && sum <= 1.0 + 1e-5, "{name}: step {step}: {:?}", found.top);
+            next = vec![found.token];
+        }
+    }
+}
+
+/// Pseudo-random numbers below `below`.
+fn numbers(seed: u64) -> impl FnMut(u64) -> u64 {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    move |below| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state % below
+    }
+}
+
+/// A run in which some tokens are replaced and some taken back, as a router and a reader would.
+fn run(engine: &mut Engine, prompt: &[u32], seed: u64, pace: Option<usize>) -> (Vec<u32>, Vec<f32>) {
+    let mut random = numbers(seed + 1);
+    let vocab = engine.vocab_size() as u64;
+    let limit = engine.capacity();
+    let gpu = engine.gpu().unwrap();
+    match pace {
+        Some(steps) => gpu.pace.fix(steps),
+        None => gpu.pace.adapt(),
+    }
+    engine.truncate(0);
+    let (mut ids, mut scores) = (prompt.to_vec(), Vec::new());
+    let mut next = prompt.to_vec();
+    while ids.len() < limit && scores.len() < 80 {
+        let step = block_on(engine.feed(&next)).unwrap();
+        scores.push(step.score);
+        let token = match random(10) {
+            0 => random(vocab) as u32,
+            1 if ids.len() > prompt.len() + 4 => {
+                ids.truncate(ids.len() - 3);
+                engine.truncate(ids.len());
+                random(vocab) as u32
+            }
+            _ => step.token,
+        };
+        ids.push(token);
+        next = vec![token];
+    }
+    (ids, scores)
+}
+
+#[test]
+fn running_ahead_changes_no_token_over_many_seeds() {
+    let _alone = ALONE.lock();
+    let (mut engine, expected) = pair("untied");
+    for seed in 0..60 {
+        let single = run(&mut engine, &expected.prompt_ids, seed, Some(1));
+        for pace in [Some(4), Some(16), None] {
+            assert_eq!(run(&mut engine, &expected.prompt_ids, seed, pace), single, "seed {seed}, {pace:?} steps");
+        }
+    }
+}
+
+#[test]
+fn a_step_stays_within_its_kernels_and_its_memory() {
+    let _alone = ALONE.lock();
+    let (mut engine, expected) = pair("untied");
+    let layers = engine.config().num_hidden_layers;
+    let prompt = expected.prompt_ids.clone();
+    block_on(engine.feed(&prompt)).unwrap();
+    let adapter = gpu();
+    let reserved = adapter.reserved();
+    let (mut fed, mut next) = (0, 1);
+    let before = engine.gpu().unwrap().launched();
+    while fed < 2000 {
+        if engine.position() == engine.capacity() {
+            engine.truncate(prompt.len());
+        }
+        next = block_on(engine.feed(&[next])).unwrap().token;
+        fed += 1;
+    }
+    let decoder = engine.gpu().unwrap();
+    assert!(decoder.dispatches() <= 8 * layers + 6, "{} kernels a step", decoder.dispatches());
+    let launched = decoder.launched() - before;
+    assert_eq!(launched % decoder.dispatches(), 0, "every launch is part of a recorded step");
+    assert_eq!(adapter.reserved(), reserved, "memory grew over {fed} tokens");
+}
+
+#[test]
+fn a_sampled_token_follows_the_seed_and_a_prefill_can_be_stopped() {
+    let _alone = ALONE.lock();
+    let (mut engine, expected) = pair("tied");
+    engine.sampler.sampling = citer_lm::Sampling { temperature: 1.0, seed: 3 };
+    let mut draw = || {
+        engine.truncate(0);
+        let mut next = expected.prompt_ids.clone();
+        let mut ids = Vec::new();
+        for _ in 0..8 {
+            let step = block_on(engine.feed(&next)).unwrap();
+            ids.push(step.token);
+            next = vec![step.token];
+        }
+        ids
+    };
+    assert_eq!(draw(), draw());
+    let decoder = engine.gpu().unwrap();
+    decoder.truncate(0);
+    let long = vec![1; decoder.shape().capacity.min(citer_gpu::PREFILL + 1)];
+    let mut heard = Vec::new();
+    let stopped = block_on(decoder.prefill(&long, |done, all| {
+        heard.push((done, all));
+        false
+    }));
+    assert_eq!(stopped, Err(citer_gpu::GpuError::Stopped));
+    assert_eq!(heard.len(), 1);
+    assert_eq!(decoder.position(), heard[0].0);
+}

@@ -1,0 +1,56 @@
+//! The benchmark in the browser: the same report as `citer bench`.
+
+use crate::download::download;
+use crate::engine::{loading, shipped};
+use citer_files::ModelFiles;
+use citer_lm::Gpu;
+use citer_lm::bench::{Plan, Run, bench};
+use citer_lm::fused::{self, Options, Parts};
+use wasm_bindgen::JsCast;
+use web_time::Instant;
+
+/// Measures the GGUF file at `model_url`, or the shipped SLM; returns the report as JSON. Errors are words for people.
+pub async fn run(models_url: &str, model_url: Option<&str>, plan: &Plan) -> Result<String, String> {
+    let longest = plan.contexts.iter().copied().max().unwrap_or_default() + 2 * plan.decode;
+    let options = Options { capacity: longest.next_multiple_of(64), ..Options::default() };
+    let progress = |share: f32| loading("Preparing the model", share);
+    let gpu = Gpu::open().await.map_err(|e| e.to_string())?;
+    let (name, begun, mut engine) = match model_url {
+        Some(url) => {
+            let bytes = download(url, |done, total| {
+                loading("Loading the model", total.map_or(0.0, |total| done as f32 / total.max(1) as f32));
+            })
+            .await?;
+            let begun = Instant::now();
+            let files = ModelFiles::in_gguf(bytes).map_err(|e| e.to_string())?;
+            let ModelFiles { config, tensors, tokenizer, format } = files;
+            let parts = Parts { config, tokenizer, format, router: None };
+            let engine = fused::open(&gpu, parts, &*tensors, options, progress).await.map_err(|e| e.to_string())?;
+            (url.rsplit('/').next().unwrap_or(url).to_owned(), begun, engine)
+        }
+        None => {
+            let files = shipped(models_url).await?;
+            let begun = Instant::now();
+            let (engine, _) = files.fused(options, &gpu, progress).await.map_err(|e| e.to_string())?;
+            ("citer-slm".to_owned(), begun, engine)
+        }
+    };
+    let navigator = crate::scope().navigator();
+    let run = Run {
+        gpu: &gpu,
+        name: &name,
+        system: navigator.user_agent().unwrap_or_default(),
+        threads: navigator.hardware_concurrency() as usize,
+        load_ms: begun.elapsed().as_secs_f64() * 1000.0,
+        peak: &memory,
+    };
+    let report = bench(&mut engine, &run, plan, |what| loading(what, 1.0)).await.map_err(|e| e.to_string())?;
+    serde_json::to_string(&report).map_err(|e| e.to_string())
+}
+
+/// Size of this program's memory, which never shrinks.
+fn memory() -> Option<u64> {
+    let memory = wasm_bindgen::memory().dyn_into::<js_sys::WebAssembly::Memory>().ok()?;
+    let buffer = memory.buffer().dyn_into::<js_sys::ArrayBuffer>().ok()?;
+    Some(u64::from(buffer.byte_length()))
+}
