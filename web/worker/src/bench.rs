@@ -2,7 +2,7 @@
 
 use crate::download::download;
 use crate::engine::{loading, shipped};
-use citer_files::ModelFiles;
+use citer_files::{ModelFiles, model_files};
 use citer_lm::Gpu;
 use citer_lm::bench::{Plan, Run, bench};
 use citer_lm::fused::{self, Options, Parts};
@@ -22,7 +22,7 @@ pub async fn run(models_url: &str, model_url: Option<&str>, plan: &Plan) -> Resu
             })
             .await?;
             let begun = Instant::now();
-            let files = ModelFiles::in_gguf(bytes).map_err(|e| e.to_string())?;
+            let files = model_files::Parts::in_gguf(bytes).and_then(ModelFiles::new).map_err(|e| e.to_string())?;
             let ModelFiles { config, tensors, tokenizer, format } = files;
             let parts = Parts { config, tokenizer, format, router: None };
             let engine = fused::open(&gpu, parts, &*tensors, options, progress).await.map_err(|e| e.to_string())?;

@@ -4,7 +4,7 @@ use crate::engine::{Loaded, loading};
 use crate::library::{opfs::Opfs, stored_folder::StoredFolder};
 use citer_core::message::EngineInfo;
 use citer_core::{LocalModel, RoutedDecoder, Settings};
-use citer_files::ModelFiles;
+use citer_files::{ModelFiles, model_files};
 use citer_library::{Library, StorageError};
 use citer_lm::Gpu;
 use citer_lm::fused::{self, Options, Parts};
@@ -21,10 +21,10 @@ pub async fn load(id: &str) -> Result<Loaded, String> {
     let storage = Opfs::open().await.map_err(|e: StorageError| e.to_string())?;
     let folder = StoredFolder::open(&Library::new(storage), id).await.map_err(|e| e.to_string())?;
     let files = match folder.gguf() {
-        Some(file) => ModelFiles::in_gguf(file),
-        None => ModelFiles::in_folder(&folder),
+        Some(file) => model_files::Parts::in_gguf(file),
+        None => model_files::Parts::in_folder(&folder),
     };
-    let ModelFiles { config, tensors, tokenizer, format } = files.map_err(|e| e.to_string())?;
+    let ModelFiles { config, tensors, tokenizer, format } = files.and_then(ModelFiles::new).map_err(|e| e.to_string())?;
     loading("Opening the graphics device", 0.2);
     let gpu = Gpu::open().await.map_err(|e| e.to_string())?;
     let parameters = config.parameters();
