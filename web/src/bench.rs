@@ -24,7 +24,7 @@ fn wanted() -> ToWorker {
     let numbers = |text: String| text.split(',').filter_map(|number| number.trim().parse().ok()).collect::<Vec<_>>();
     ToWorker::Bench {
         models_url: address::models(),
-        model_url: get("model"),
+        model_url: get("model").map(|model| address::absolute(&model)),
         contexts: get("contexts").map(numbers).filter(|all| !all.is_empty()).unwrap_or_else(|| vec![16, 128, 512]),
         decode: get("decode").and_then(|text| text.parse().ok()).unwrap_or(32),
     }

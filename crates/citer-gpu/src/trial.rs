@@ -23,7 +23,7 @@ const RUNS: usize = 32;
 /// Batches of runs.
 const BATCHES: usize = 5;
 /// A variant this many times slower than the best on the smallest product is not tried on the others.
-const HOPELESS: f64 = 6.0;
+const HOPELESS: f64 = 2.0;
 
 /// Known inputs of one step, as they lie in the buffers.
 struct Known {
