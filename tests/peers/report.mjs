@@ -1,0 +1,50 @@
+// Numbers out of the rounds: median, smallest and largest, and the ratio of ours to the best peer.
+
+import { OURS } from './engines.mjs';
+
+const SPEEDS = ['prefill_tokens_per_s', 'decode_tokens_per_s', 'load_ms'];
+
+export function summary(runs) {
+  const engines = Object.fromEntries(Object.entries(runs).map(([name, list]) => [name, engine(list)]));
+  return { engines, ratios: { decode: ratio(runs, 'decode_tokens_per_s'), prefill: ratio(runs, 'prefill_tokens_per_s') }, ids: agreement(runs) };
+}
+
+function engine(list) {
+  const measured = list.filter((run) => !run.error);
+  if (!measured.length) return { error: list[0]?.error ?? 'not run' };
+  const errors = list.flatMap((run) => run.error ?? []);
+  const { ids, gpu_calls, about } = measured.at(-1);
+  return { ...Object.fromEntries(SPEEDS.map((name) => [name, spread(measured.map((run) => run[name]))])), gpu_calls, ids, about, ...(errors.length ? { errors } : {}) };
+}
+
+function spread(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = (sorted.length - 1) / 2;
+  const median = (sorted[Math.floor(middle)] + sorted[Math.ceil(middle)]) / 2;
+  return { median, min: sorted[0], max: sorted.at(-1), runs: sorted.length };
+}
+
+/** Ours over the fastest peer of the same round, so that a busy machine slows both. */
+function ratio(runs, name) {
+  const ours = runs[OURS] ?? [];
+  const peers = Object.entries(runs).filter(([engine]) => engine !== OURS);
+  const rounds = ours.flatMap((run, round) => {
+    const best = peers.map(([engine, list]) => ({ engine, speed: list[round]?.[name] ?? 0 })).sort((a, b) => b.speed - a.speed)[0];
+    return run[name] && best?.speed ? [{ value: run[name] / best.speed, against: best.engine }] : [];
+  });
+  if (!rounds.length) return null;
+  return { ...spread(rounds.map(({ value }) => value)), against: [...new Set(rounds.map(({ against }) => against))] };
+}
+
+/** How many greedy ids from the start are the same in each pair of engines. */
+function agreement(runs) {
+  const known = Object.entries(runs).flatMap(([name, list]) => {
+    const ids = list.find((run) => run.ids)?.ids;
+    return ids ? [[name, ids]] : [];
+  });
+  return known.flatMap(([name, ids], index) => known.slice(index + 1).map(([other, theirs]) => {
+    const length = Math.min(ids.length, theirs.length);
+    const differs = ids.slice(0, length).findIndex((id, position) => id !== theirs[position]);
+    return { engines: [name, other], equal: differs < 0 ? length : differs, of: length };
+  }));
+}
