@@ -1,12 +1,13 @@
 // Numbers out of the rounds: median, smallest and largest, and the ratio of ours to the best peer.
 
-import { OURS } from './engines.mjs';
+import { ENGINES, OURS } from './engines.mjs';
 
 const SPEEDS = ['prefill_tokens_per_s', 'decode_tokens_per_s', 'load_ms'];
 
 export function summary(runs) {
   const engines = Object.fromEntries(Object.entries(runs).map(([name, list]) => [name, engine(list)]));
-  return { engines, ratios: { decode: ratio(runs, 'decode_tokens_per_s'), prefill: ratio(runs, 'prefill_tokens_per_s') }, ids: agreement(runs) };
+  const webgpu = Object.fromEntries(Object.entries(runs).filter(([name]) => name === OURS || ENGINES[name].webgpu));
+  return { engines, ratios: { all: ratios(runs), webgpu: ratios(webgpu) }, ids: agreement(runs) };
 }
 
 function engine(list) {
@@ -23,6 +24,8 @@ function spread(values) {
   const median = (sorted[Math.floor(middle)] + sorted[Math.ceil(middle)]) / 2;
   return { median, min: sorted[0], max: sorted.at(-1), runs: sorted.length };
 }
+
+const ratios = (runs) => ({ decode: ratio(runs, 'decode_tokens_per_s'), prefill: ratio(runs, 'prefill_tokens_per_s') });
 
 /** Ours over the fastest peer of the same round, so that a busy machine slows both. */
 function ratio(runs, name) {
