@@ -76,7 +76,7 @@ class Exported:
     """The ONNX model with its cache, fed only the new ids."""
 
     def __init__(self, network):
-        model = build(network, accuracy_level=1).SerializeToString()
+        model = build(network, accuracy_level=0).SerializeToString()
         self.session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
         empty = numpy.zeros((1, network.kv_heads, 0, network.width), numpy.float32)
         self.cache = {name.name: empty for name in self.session.get_inputs() if name.name.startswith("past_key_values.")}

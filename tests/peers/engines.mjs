@@ -4,7 +4,8 @@ const peer = (page, extra) => (query) => `/peers/pages/${page}.html?${new URLSea
 
 export const ENGINES = {
   citer: { url: (query) => `/bench.html?${new URLSearchParams(query)}`, model: 'gguf' },
-  'transformers.js': { url: peer('transformers'), model: 'onnx', webgpu: true },
+  'transformers.js': { url: peer('transformers', { file: 'model' }), model: 'onnx', webgpu: true },
+  'transformers.js-int8': { url: peer('transformers', { file: 'model_int8' }), model: 'onnx', webgpu: true },
   'wllama-webgpu': { url: peer('wllama', { device: 'webgpu' }), model: 'gguf', webgpu: true },
   'wllama-cpu': { url: peer('wllama', { device: 'cpu' }), model: 'gguf' },
 };

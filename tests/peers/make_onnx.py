@@ -3,7 +3,8 @@
 
     python make_onnx.py MODEL.gguf FOLDER
 
-FOLDER receives config.json, generation_config.json and onnx/model_q4.onnx. The weights are the same numbers: a Q4_0 block
+FOLDER receives config.json, generation_config.json and the graph twice: onnx/model_q4.onnx with f32 activations, and
+onnx/model_int8_q4.onnx, which allows 8-bit activations in matrix products (`accuracy_level` 4). The weights are the same numbers: a Q4_0 block
 (scale x (nibble - 8), 32 values) is a MatMulNBits block with another order of nibbles, so nothing is quantised twice.
 The graph has the operators of current 4-bit exports: MatMulNBits, GroupQueryAttention with its rotary embedding inside,
 SkipSimplifiedLayerNormalization, GatherBlockQuantized for the embedding, and `num_logits_to_keep`.
@@ -19,7 +20,8 @@ from gguf import GGMLQuantizationType, GGUFReader
 from onnx import TensorProto, helper, numpy_helper
 
 BLOCK = 32
-ACCURACY_LEVEL = 4
+# By file name: the accuracy level of MatMulNBits. 0 leaves activations as they are, 4 allows 8 bits.
+ACCURACY_LEVELS = {"model_q4.onnx": 0, "model_int8_q4.onnx": 4}
 MICROSOFT = "com.microsoft"
 
 
@@ -106,8 +108,8 @@ def last_positions(graph, hidden):
     return graph.node("Slice", [hidden, start, end, "one"], "hidden.kept")
 
 
-def build(network, accuracy_level=ACCURACY_LEVEL):
-    """The model; accuracy level 4 lets a matrix product use 8-bit activations, 1 asks for f32."""
+def build(network, accuracy_level):
+    """The model with that accuracy level of its matrix products."""
     graph = Graph(accuracy_level)
     width, epsilon = network.width, network.epsilon
     angles = numpy.outer(numpy.arange(network.positions), network.theta ** (-numpy.arange(0, width, 2) / width))
@@ -191,7 +193,8 @@ def main(source, folder):
     network = Network(source)
     folder = pathlib.Path(folder)
     (folder / "onnx").mkdir(parents=True, exist_ok=True)
-    onnx.save(build(network), folder / "onnx" / "model_q4.onnx")
+    for name, level in ACCURACY_LEVELS.items():
+        onnx.save(build(network, level), folder / "onnx" / name)
     (folder / "generation_config.json").write_text("{}\n")
     # Last: its presence says that the folder is whole.
     (folder / "config.json").write_text(json.dumps(config(network), indent=2) + "\n")

@@ -4,10 +4,10 @@ import { ENGINES, OURS } from './engines.mjs';
 
 const SPEEDS = ['prefill_tokens_per_s', 'decode_tokens_per_s', 'load_ms'];
 
-export function summary(runs) {
+export function summary(runs, expected) {
   const engines = Object.fromEntries(Object.entries(runs).map(([name, list]) => [name, engine(list)]));
   const webgpu = Object.fromEntries(Object.entries(runs).filter(([name]) => name === OURS || ENGINES[name].webgpu));
-  return { engines, ratios: { all: ratios(runs), webgpu: ratios(webgpu) }, ids: agreement(runs) };
+  return { engines, ratios: { all: ratios(runs), webgpu: ratios(webgpu) }, ids: agreement(runs, expected) };
 }
 
 function engine(list) {
@@ -39,15 +39,13 @@ function ratio(runs, name) {
   return { ...spread(rounds.map(({ value }) => value)), against: [...new Set(rounds.map(({ against }) => against))] };
 }
 
-/** How many greedy ids from the start are the same in each pair of engines. */
-function agreement(runs) {
-  const known = Object.entries(runs).flatMap(([name, list]) => {
+/** How many greedy ids from the start are those of the reference, in the first run that tells its ids. */
+function agreement(runs, expected) {
+  const equal = Object.entries(runs).flatMap(([name, list]) => {
     const ids = list.find((run) => run.ids)?.ids;
-    return ids ? [[name, ids]] : [];
+    if (!ids) return [];
+    const differs = expected.findIndex((id, position) => id !== ids[position]);
+    return [[name, differs < 0 ? expected.length : differs]];
   });
-  return known.flatMap(([name, ids], index) => known.slice(index + 1).map(([other, theirs]) => {
-    const length = Math.min(ids.length, theirs.length);
-    const differs = ids.slice(0, length).findIndex((id, position) => id !== theirs[position]);
-    return { engines: [name, other], equal: differs < 0 ? length : differs, of: length };
-  }));
+  return { reference: expected, equal: Object.fromEntries(equal) };
 }

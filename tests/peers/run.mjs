@@ -7,7 +7,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { flags, visit } from './browser.mjs';
 import { ENGINES, OURS } from './engines.mjs';
-import { models } from './models.mjs';
+import { models, reference } from './models.mjs';
 import { promptIds } from './pages/prompt.mjs';
 import { summary } from './report.mjs';
 import { serve } from './server.mjs';
@@ -73,7 +73,7 @@ async function measure(name, origin, settings) {
   const model = engine.model === 'gguf' ? settings.model : settings.onnx;
   const query = {
     model: `/peers/models/${engine.model}/${path.basename(model)}`, prompt: settings.prompt, decode: settings.decode,
-    threads: settings.threads, ids: promptIds(settings.prompt, settings.seed).join(','),
+    threads: settings.threads, ids: settings.ids.join(','),
   };
   try {
     const { result, ...where } = await visit(origin + engine.url(query), settings);
@@ -111,6 +111,8 @@ function environment(settings, runs) {
 
 async function main() {
   const settings = options();
+  settings.ids = promptIds(settings.prompt, settings.seed);
+  const expected = reference(settings, settings.ids);
   const server = await serve([
     ['/peers/pages/', path.join(HERE, 'pages')],
     ['/peers/npm/', path.join(HERE, 'node_modules')],
@@ -128,7 +130,7 @@ async function main() {
     }
   }
   server.close();
-  console.log(JSON.stringify({ environment: environment(settings, runs), ...summary(runs), runs }, null, 2));
+  console.log(JSON.stringify({ environment: environment(settings, runs), ...summary(runs, expected), runs }, null, 2));
 }
 
 await main().catch((error) => fail(error.message, 1));

@@ -8,7 +8,7 @@ const WARM_UP = 2;
  * @param {(settings: {model: string, prompt: number, decode: number, threads: number}) => Promise<Engine>} load
  *
  * An engine has `generate(prompt, count, onToken)`, which calls `onToken` when a token reaches the caller and resolves to a
- * record with what it knows: `ids`, or its own `prefill_tokens_per_s` and `decode_tokens_per_s`, which then replace the speeds
+ * record with what it knows: `ids`, the number of `tokens` where some may come without a call, or its own `prefill_tokens_per_s` and `decode_tokens_per_s`, which then replace the speeds
  * seen by the caller. Optional are `ids(prompt, count)`, an untimed second answer for an engine that cannot tell ids without
  * slowing down, and `about`, a record for the report.
  */
@@ -37,23 +37,24 @@ async function run(load) {
   const begun = performance.now();
   const answer = await engine.generate(prompt, settings.decode, () => arrivals.push(performance.now()));
   const done = await gpuCalls();
-  if (arrivals.length !== settings.decode) throw new Error(`${arrivals.length} tokens arrived, ${settings.decode} were asked for`);
+  const { tokens = arrivals.length, ...found } = answer;
+  if (tokens !== settings.decode) throw new Error(`${tokens} tokens were decoded, ${settings.decode} were asked for`);
 
   const [first, last] = [arrivals[0], arrivals.at(-1)];
   const seen = {
     prefill_tokens_per_s: (1000 * prompt.length) / (first - begun),
-    decode_tokens_per_s: (1000 * (arrivals.length - 1)) / (last - first),
+    decode_tokens_per_s: (1000 * (tokens - 1)) / (last - first),
   };
   return {
     load_ms: loaded - started,
     warm_up_ms: begun - loaded,
     prompt_tokens: prompt.length,
-    decoded_tokens: arrivals.length,
+    decoded_tokens: tokens,
     ...seen,
     seen_by_caller: seen,
     gpu_calls: calls(idle, warm, done, settings.decode),
-    ...answer,
-    ids: answer.ids ?? (await engine.ids?.(prompt, settings.decode)),
+    ...found,
+    ids: found.ids ?? (await engine.ids?.(prompt, settings.decode)),
     about: engine.about,
   };
 }
