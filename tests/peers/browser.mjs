@@ -11,6 +11,8 @@ const FLAGS = [
   '--disable-sync', '--enable-unsafe-webgpu',
 ];
 
+const GRACE_MS = 10_000;
+
 export function flags({ adapter, flags }) {
   return [...FLAGS, ...(adapter ? [`--use-webgpu-adapter=${adapter}`] : []), ...flags];
 }
@@ -29,20 +31,22 @@ export async function visit(url, options) {
     await page.exposeFunction('gpuCalls', () => gpuCalls.read(page));
     const failed = new Promise((_, reject) => {
       page.on('crash', () => reject(new Error('the page crashed')));
-      page.on('pageerror', (error) => reject(error));
+      // The page may still finish: a worker's error need not be the end of what is measured.
+      page.on('pageerror', (error) => setTimeout(() => reject(error), GRACE_MS));
     });
     await page.goto(url);
     const adapter = await page.evaluate(describeAdapter);
     const finished = page.waitForFunction(
       () => document.documentElement.dataset.bench ?? document.documentElement.dataset.benchError,
       undefined, { timeout: options.timeout * 1000, polling: 250 });
+    failed.catch(() => {});
     await Promise.race([finished, failed]);
     const { bench, benchError } = await page.evaluate(() => ({ ...document.documentElement.dataset }));
     if (benchError) throw new Error(benchError);
     return { result: JSON.parse(bench), adapter, browser: context.browser().version() };
   } finally {
     await context.close().catch(() => {});
-    await rm(profile, { recursive: true, force: true, maxRetries: 3 });
+    await rm(profile, { recursive: true, force: true, maxRetries: 3 }).catch(() => {});
   }
 }
 

@@ -2,6 +2,8 @@
 """Prints as JSON the greedy answer of a GGUF file's network by the numpy forward pass of check_onnx.py.
 
     python greedy.py MODEL.gguf ID,ID,... COUNT
+
+Ids beyond the vocabulary start again at 0.
 """
 
 import json
@@ -13,7 +15,7 @@ from make_onnx import Network
 
 def main(source, prompt, count):
     reference = Reference(Network(source))
-    ids = [int(number) for number in prompt.split(",")]
+    ids = [int(number) % reference.network.vocabulary for number in prompt.split(",")]
     answer = []
     for _ in range(int(count)):
         answer.append(int(reference.logits(ids + answer).argmax()))

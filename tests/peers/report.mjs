@@ -44,8 +44,9 @@ function agreement(runs, expected) {
   const equal = Object.entries(runs).flatMap(([name, list]) => {
     const ids = list.find((run) => run.ids)?.ids;
     if (!ids) return [];
-    const differs = expected.findIndex((id, position) => id !== ids[position]);
-    return [[name, differs < 0 ? expected.length : differs]];
+    const reference = expected[name] ?? expected.peers;
+    const differs = reference.findIndex((id, position) => id !== ids[position]);
+    return [[name, differs < 0 ? reference.length : differs]];
   });
   return { reference: expected, equal: Object.fromEntries(equal) };
 }

@@ -6,7 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { flags, visit } from './browser.mjs';
-import { ENGINES, OURS } from './engines.mjs';
+import { ENGINES, OURS, ourPrompt } from './engines.mjs';
 import { models, reference } from './models.mjs';
 import { promptIds } from './pages/prompt.mjs';
 import { summary } from './report.mjs';
@@ -72,11 +72,12 @@ async function measure(name, origin, settings) {
   if (name === OURS && !existsSync(path.join(settings.dist, 'bench.html'))) return { error: 'not built' };
   const model = engine.model === 'gguf' ? settings.model : settings.onnx;
   const query = {
-    model: `/peers/models/${engine.model}/${path.basename(model)}`, prompt: settings.prompt, decode: settings.decode,
+    model: `${origin}/peers/models/${engine.model}/${path.basename(model)}`, prompt: settings.prompt, decode: settings.decode,
     threads: settings.threads, ids: settings.ids.join(','),
   };
   try {
-    const { result, ...where } = await visit(origin + engine.url(query), settings);
+    const { result: report, ...where } = await visit(origin + engine.url(query), settings);
+    const result = engine.read?.(report) ?? report;
     if (engine.webgpu && !result.gpu_calls.dispatches.token) return { error: withoutGpu(where.adapter), ...where };
     return { ...result, ...where };
   } catch (error) {
@@ -112,7 +113,7 @@ function environment(settings, runs) {
 async function main() {
   const settings = options();
   settings.ids = promptIds(settings.prompt, settings.seed);
-  const expected = reference(settings, settings.ids);
+  const expected = { peers: reference(settings, settings.ids), [OURS]: reference(settings, ourPrompt(settings.prompt)) };
   const server = await serve([
     ['/peers/pages/', path.join(HERE, 'pages')],
     ['/peers/npm/', path.join(HERE, 'node_modules')],
@@ -133,4 +134,6 @@ async function main() {
   console.log(JSON.stringify({ environment: environment(settings, runs), ...summary(runs, expected), runs }, null, 2));
 }
 
+// Playwright closes the browser on this signal; without more the next engine would start.
+process.once('SIGTERM', () => process.exit(143));
 await main().catch((error) => fail(error.message, 1));
