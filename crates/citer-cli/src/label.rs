@@ -3,7 +3,6 @@
 use crate::data::Data;
 use crate::endpoints::{IN_FLIGHT, Served, Servers};
 use crate::{Failure, costs::Costs, shutdown::Interrupted};
-use citer_core::Mode;
 use citer_lm::pair::{LLM, SLM};
 use citer_lm::{LlmFiles, SlmFiles, device};
 use citer_tasks::{Question, Split, suite};
@@ -11,7 +10,6 @@ use citer_train::label::{Rule, Summary};
 use citer_train::labelling::{Job, Progress, label, saving};
 use citer_train::models::LONGEST;
 use citer_train::recipes;
-use citer_train::signal::Signal;
 use citer_train::teacher::Teacher;
 use citer_train::workers::Workers;
 use std::path::PathBuf;
@@ -88,7 +86,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         Some(threshold) => {
             let (engine, _) = SlmFiles::read(&args.models)?.engine(1, &device, None)?;
             let router = engine.router().cloned().ok_or("the pair has no router: run `citer train`")?;
-            Rule { mode: Mode::Router, threshold, signal: Signal::Router(router) }
+            Rule::router(router, threshold, &format!("threshold {threshold}"))?
         }
     };
     let interrupted = Interrupted::listen();

@@ -14,7 +14,7 @@ use crate::{
 };
 use burn::tensor::Device;
 use citer_core::{LocalModel, Mode, TokenId};
-use citer_lm::{Tokenizer, chat::ChatFormat};
+use citer_lm::{Router, Tokenizer, chat::ChatFormat, hash::sha256};
 use citer_tasks::{Question, is_correct};
 use futures::executor::block_on;
 use serde::{Deserialize, Serialize};
@@ -184,12 +184,20 @@ pub struct Rule {
     pub threshold: f32,
     /// The router.
     pub signal: Signal,
+    /// What tells the rule from others.
+    pub name: String,
 }
 
 impl Rule {
     /// The first round's rule.
     pub fn slm_alone() -> Self {
-        Self { mode: Mode::LocalOnly, threshold: 0.0, signal: Signal::Peak }
+        Self { mode: Mode::LocalOnly, threshold: 0.0, signal: Signal::Peak, name: "the SLM alone".into() }
+    }
+
+    /// A later round's rule: a router at a threshold; `aim` says how the threshold was chosen.
+    pub fn router(router: Router, threshold: f32, aim: &str) -> Result<Self, TrainError> {
+        let name = format!("router {}, {aim}", sha256(&block_on(router.save())?));
+        Ok(Self { mode: Mode::Router, threshold, signal: Signal::Router(router), name })
     }
 }
 

@@ -7,7 +7,6 @@ use crate::{
     store::{PART, Run, Store, digest},
     workers::Workers,
 };
-use citer_core::Mode;
 use citer_tasks::Question;
 use serde::Serialize;
 use std::path::Path;
@@ -106,7 +105,7 @@ fn run(workers: &Workers, job: &Job) -> Result<Run, TrainError> {
         questions_sha256: digest(job.questions),
         questions: job.questions.len(),
         longest: workers.longest,
-        rule: job.rule.name()?,
+        rule: job.rule.name.clone(),
         mixed: job.mixed,
     })
 }
@@ -190,19 +189,5 @@ impl std::fmt::Display for Saving {
             self.without.seconds,
             share(self.agreeing)
         )
-    }
-}
-
-impl Rule {
-    /// The rule in words that tell two rules apart.
-    pub fn name(&self) -> Result<String, TrainError> {
-        match (self.mode, &self.signal) {
-            (Mode::LocalOnly, _) => Ok("the SLM alone".into()),
-            (_, crate::signal::Signal::Router(router)) => {
-                let bytes = futures::executor::block_on(router.save())?;
-                Ok(format!("router {} at {}", citer_lm::hash::sha256(&bytes), self.threshold))
-            }
-            _ => Err(TrainError::Settings("roll-outs go on with the SLM alone or a router".into())),
-        }
     }
 }

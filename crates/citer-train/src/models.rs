@@ -219,6 +219,9 @@ impl Models {
             let Some(first) = path.iter().position(|node| tree.small(*node).is_none()) else { continue };
             let mut walk = Walk::new(tree, &answer);
             walk.count = answer.len() - first;
+            if walk.ids.len() > self.room() {
+                continue;
+            }
             walks.push(walk);
             places.push((i, path[first..].to_vec()));
         }

@@ -19,7 +19,6 @@ use crate::{
     work::Work,
     workers::Workers,
 };
-use citer_core::Mode;
 use citer_lm::Router;
 use citer_tasks::Question;
 use futures::executor::block_on;
@@ -217,6 +216,7 @@ pub fn train(
         let width = labels.first().map_or(0, |label| label.hidden.len());
         // What is measured is what ships: rounded to F16.
         let router = Router::load(width, &block_on(router.save())?, workers.device)?;
+        let current = router.clone();
         let signal = Signal::Router(router.clone());
         let chosen = thresholds(workers, plan.validation, std::slice::from_ref(&signal), &SHARES, stop)?;
         let policy = Policy {
@@ -264,7 +264,9 @@ pub fn train(
             best = Some((number, area, router));
         }
         let threshold = rounds.last().and_then(|round| round.threshold(plan.target));
-        rule = Rule { mode: Mode::Router, threshold: threshold.map_or(0.5, |o| o.threshold as f32), signal };
+        let threshold = threshold.map_or(0.5, |o| o.threshold as f32);
+        // Named by its aim and not by the threshold, whose last digits may differ when a training goes on later.
+        rule = Rule::router(current, threshold, &format!("{:?}", plan.target))?;
         if !improved {
             report(format!("round {number} is no better than round {}: done", number - 1));
             break;

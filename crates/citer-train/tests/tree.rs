@@ -232,8 +232,10 @@ fn many_questions_at_once_say_what_each_says_alone() {
     let device = device::cpu();
     let (slm, llm) = (files(1), files(2));
     let teacher = Teacher::Files(&llm);
-    let mut models = Models::load(&slm, &teacher, &device, LONGEST).unwrap();
-    let mut alone = Models::load(&slm, &teacher, &device, LONGEST).unwrap();
+    // Short answers, so that the context never cuts a batch.
+    let longest = 30;
+    let mut models = Models::load(&slm, &teacher, &device, longest).unwrap();
+    let mut alone = Models::load(&slm, &teacher, &device, longest).unwrap();
     // More than one batch, prompts of many lengths.
     let questions = suite(Split::Train, 8, 8);
     let mut trees: Vec<_> = questions.iter().map(|question| models.tree(&question.prompt).unwrap()).collect();
@@ -257,7 +259,5 @@ fn many_questions_at_once_say_what_each_says_alone() {
             assert!(a.hidden.iter().zip(&b.hidden).all(|(a, b)| (a - b).abs() < 1e-4), "{a:?} and {b:?}");
         }
     }
-    // Answers that were cut by the context before others of their batch are the only ones that go on alone.
-    let rest = models.steps - computed;
-    assert!(rest.slm * 20 < computed.slm, "{} of {} states were not computed together", rest.slm, computed.slm);
+    assert_eq!(models.steps, computed, "some states were left to be computed alone");
 }
