@@ -84,7 +84,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let rule = match args.threshold {
         None => Rule::slm_alone(),
         Some(threshold) => {
-            let (engine, _) = SlmFiles::read(&args.models)?.engine(1, &device, None)?;
+            let (engine, _) = SlmFiles::read(&args.models)?.engine(1, &device)?;
             let router = engine.router().cloned().ok_or("the pair has no router: run `citer train`")?;
             Rule::router(router, threshold, &format!("threshold {threshold}"))?
         }
