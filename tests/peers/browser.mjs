@@ -40,7 +40,10 @@ export async function visit(url, options) {
       () => document.documentElement.dataset.bench ?? document.documentElement.dataset.benchError,
       undefined, { timeout: options.timeout * 1000, polling: 250 });
     failed.catch(() => {});
-    await Promise.race([finished, failed]);
+    await Promise.race([finished, failed]).catch(async (error) => {
+      const shown = await page.innerText('body', { timeout: 1000 }).catch(() => '');
+      throw new Error([error.message.split('\n')[0], shown.trim()].filter(Boolean).join('; the page shows: '));
+    });
     const { bench, benchError } = await page.evaluate(() => ({ ...document.documentElement.dataset }));
     if (benchError) throw new Error(benchError);
     return { result: JSON.parse(bench), adapter, browser: context.browser().version() };
