@@ -9,7 +9,7 @@ use crate::{
     oracle::{Expected, attention, norm, numbers, product, silu},
     shape::padded,
     step::{Ends, Step},
-    tuning::{Choice, Choices, DECODE, PREFILL, Product, Trial, Tuning},
+    tuning::{Choice, Choices, DECODE, PREFILL, Product, SOFTWARE, Trial, Tuning},
     weights::Stored,
 };
 use half::f16;
@@ -332,10 +332,11 @@ impl Step<'_> {
                 choices.together = together;
                 Ok::<_, GpuError>(())
             };
+        let tried = if self.gpu.is_software { SOFTWARE } else { usize::MAX };
         // The smallest product first: it drops what is hopeless on this adapter.
-        let decode = [Product::Output, Product::Qkv, Product::Down, Product::GateUp, Product::Router, Product::Head];
-        try_all(&mut tuning.decode, &DECODE, &decode, trials).await?;
-        try_all(&mut tuning.prefill, &PREFILL, &decode[..4], trials).await?;
+        let products = [Product::Output, Product::Qkv, Product::Down, Product::GateUp, Product::Router, Product::Head];
+        try_all(&mut tuning.decode, &DECODE[..DECODE.len().min(tried)], &products, trials).await?;
+        try_all(&mut tuning.prefill, &PREFILL[..PREFILL.len().min(tried)], &products[..4], trials).await?;
         Ok(tuning)
     }
 }

@@ -23,20 +23,23 @@ impl fmt::Display for Choice {
     }
 }
 
-/// Variants for one token: without barriers, then for adapters with many cores.
+/// Variants for one token. Software adapters try the first two: compiling takes them longer than running.
 pub const DECODE: [Choice; 4] = [
     Choice { rows: 4, tokens: 1, slices: 1, span: 1 },
-    Choice { rows: 2, tokens: 1, slices: 1, span: 1 },
     Choice { rows: 2, tokens: 1, slices: 8, span: 1 },
     Choice { rows: 2, tokens: 1, slices: 4, span: 2 },
+    Choice { rows: 2, tokens: 1, slices: 1, span: 1 },
 ];
 
-/// Variants for many tokens.
+/// Variants for many tokens; as above.
 pub const PREFILL: [Choice; 3] = [
     Choice { rows: 4, tokens: 4, slices: 1, span: 1 },
-    Choice { rows: 2, tokens: 8, slices: 1, span: 1 },
     Choice { rows: 2, tokens: 4, slices: 4, span: 1 },
+    Choice { rows: 2, tokens: 8, slices: 1, span: 1 },
 ];
+
+/// Variants that a software adapter tries.
+pub const SOFTWARE: usize = 2;
 
 /// The variants of one kind of step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
