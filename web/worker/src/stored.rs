@@ -24,7 +24,8 @@ pub async fn load(id: &str) -> Result<Loaded, String> {
         Some(file) => model_files::Parts::in_gguf(file),
         None => model_files::Parts::in_folder(&folder),
     };
-    let ModelFiles { config, tensors, tokenizer, format } = files.and_then(ModelFiles::new).map_err(|e| e.to_string())?;
+    let ModelFiles { config, tensors, tokenizer, format } =
+        files.and_then(ModelFiles::new).map_err(|e| e.to_string())?;
     loading("Opening the graphics device", 0.2);
     let gpu = Gpu::open().await.map_err(|e| e.to_string())?;
     let parameters = config.parameters();
