@@ -6,8 +6,13 @@ use web_sys::{Url, UrlSearchParams};
 
 /// The folder of the shipped models, next to the page.
 pub fn models() -> String {
+    absolute("models/")
+}
+
+/// An address as seen from the page.
+pub fn absolute(address: &str) -> String {
     let base = document().base_uri().ok().flatten().unwrap_or_default();
-    Url::new_with_base("models/", &base).map_or_else(|_| "models/".into(), |url| url.href())
+    Url::new_with_base(address, &base).map_or_else(|_| address.into(), |url| url.href())
 }
 
 /// Whether this is the benchmark's page.

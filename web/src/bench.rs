@@ -24,7 +24,7 @@ fn wanted() -> ToWorker {
     let numbers = |text: String| text.split(',').filter_map(|number| number.trim().parse().ok()).collect::<Vec<_>>();
     ToWorker::Bench {
         models_url: address::models(),
-        model_url: get("model"),
+        model_url: get("model").map(|model| address::absolute(&model)),
         contexts: get("contexts").map(numbers).filter(|all| !all.is_empty()).unwrap_or_else(|| vec![16, 128, 512]),
         decode: get("decode").and_then(|text| text.parse().ok()).unwrap_or(32),
     }
@@ -34,7 +34,10 @@ fn wanted() -> ToWorker {
 #[component]
 pub fn Bench() -> impl IntoView {
     let state = RwSignal::new(State::Running(strings::ENGINE_STARTING.into()));
+    let engine = StoredValue::new_local(None::<EngineWorker>);
     let hear = move |message: FromWorker| match message {
+        // Before this it would not hear.
+        FromWorker::Started => engine.with_value(|engine| engine.iter().for_each(|engine| engine.post(&wanted()))),
         FromWorker::Loading { stage, progress } => {
             state.set(State::Running(strings::bench_stage(&stage, progress)));
         }
@@ -44,12 +47,7 @@ pub fn Bench() -> impl IntoView {
         _ => {}
     };
     match EngineWorker::start(hear) {
-        Ok(worker) => {
-            // Messages are kept until the worker runs.
-            worker.post(&wanted());
-            // It lives as long as the page.
-            StoredValue::new_local(worker);
-        }
+        Ok(worker) => engine.set_value(Some(worker)),
         Err(error) => state.set(State::Failed(error)),
     }
     // Scripts that measure read the outcome here.

@@ -19,6 +19,9 @@ pub struct Args {
     /// How floating-point matrices are stored on the GPU; as in the file when absent.
     #[arg(long)]
     store: Option<Store>,
+    /// Keeps the KV cache in 16-bit floats where the adapter has them.
+    #[arg(long)]
+    half_cache: bool,
     /// Tokens in the cache before decoding starts.
     #[arg(long, value_delimiter = ',', default_values_t = Plan::default().contexts)]
     contexts: Vec<usize>,
@@ -60,7 +63,11 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         let begun = Instant::now();
         let gpu = Gpu::open().await?;
         let longest = args.contexts.iter().copied().max().unwrap_or_default() + 2 * args.decode;
-        let options = Options { capacity: longest.next_multiple_of(64), floats: args.store.map(Store::format) };
+        let options = Options {
+            capacity: longest.next_multiple_of(64),
+            floats: args.store.map(Store::format),
+            half_cache: args.half_cache,
+        };
         let progress = |share: f32| eprint!("\rloading {:3.0} %", share * 100.0);
         let (name, mut engine) = match &args.model {
             Some(path) => {
@@ -79,6 +86,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             threads: crate::threads(),
             load_ms: begun.elapsed().as_secs_f64() * 1e3,
             peak: &peak,
+            calls: &|| None,
         };
         let plan = Plan { contexts: args.contexts.clone(), decode: args.decode };
         Ok::<_, Failure>(bench(&mut engine, &run, &plan, |what| eprintln!("{what}")).await?)

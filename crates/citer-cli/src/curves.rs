@@ -2,9 +2,9 @@
 
 use crate::train::{BASELINES, FIRST, ROUNDS};
 use crate::{Failure, eval::Args};
-use citer_lm::{Config, LlmFiles, Router, RouterCard, hash::sha256, pair};
+use citer_lm::{Config, Router, RouterCard, hash::sha256, pair};
 use citer_tasks::{Question, Split, suite};
-use citer_train::cost::{Prices, Rates, Reads, Times, Wire};
+use citer_train::bootstrap::Interval;
 use citer_train::fit::Objective;
 use citer_train::measure::{Policy, SHARES, measure, thresholds};
 use citer_train::results::Results;
@@ -15,42 +15,6 @@ use std::path::Path;
 
 /// The product's policy in tables.
 const OURS: &str = "CITER";
-
-/// What costs are computed with; every figure is stated in the report.
-#[derive(clap::Args)]
-pub struct Costs {
-    /// Network round trip, in milliseconds.
-    #[arg(long, default_value_t = 85.0)]
-    round_trip: f64,
-    /// A token of the SLM, in milliseconds.
-    #[arg(long, default_value_t = 15.0)]
-    slm_ms: f64,
-    /// A token of the LLM on its server, in milliseconds.
-    #[arg(long, default_value_t = 20.0)]
-    llm_ms: f64,
-    /// US dollars per million prompt tokens (an example price).
-    #[arg(long, default_value_t = 0.90)]
-    prompt_price: f64,
-    /// US dollars per million prompt tokens found in a prefix cache.
-    #[arg(long, default_value_t = 0.09)]
-    cached_price: f64,
-    /// US dollars per million tokens made.
-    #[arg(long, default_value_t = 2.86)]
-    output_price: f64,
-    /// Bytes of a call without its tokens, both directions.
-    #[arg(long, default_value_t = 900.0)]
-    call_bytes: f64,
-    /// Bytes of a token id in a request or an answer.
-    #[arg(long, default_value_t = 5.0)]
-    token_bytes: f64,
-}
-
-/// Bytes read to decode a token: F16 weights, F32 keys and values.
-fn reads(files: &LlmFiles) -> Result<Reads, Failure> {
-    let config = Config::from_json(&files.config)?;
-    let position = 2 * config.num_hidden_layers * config.kv_width() * 4;
-    Ok(Reads { weights: 2.0 * config.parameters() as f64, position: position as f64 })
-}
 
 /// Measures all policies on `questions` and writes the report into `folder`.
 pub fn run(
@@ -81,7 +45,11 @@ pub fn run(
         ("entropy", Signal::Entropy),
         ("random", Signal::Random { seed: args.seed }),
     ]);
-    let validation = suite(Split::Validation, args.seed, 100);
+    // Where on its curve a policy is measured; with files their own questions tell it, whose answers play no part in it.
+    let validation = match args.data.data.is_empty() {
+        true => suite(Split::Validation, args.seed, 100),
+        false => questions.iter().take(500).cloned().collect(),
+    };
     let signals: Vec<Signal> = named.iter().map(|(_, signal)| signal.clone()).collect();
     let mut chosen = thresholds(workers, &validation, &signals, &SHARES, stop)?;
     // The recommended threshold is measured exactly.
@@ -105,17 +73,7 @@ pub fn run(
     let seconds = started.elapsed().as_secs_f64();
     let classes =
         classes::routed(workers, questions, &Signal::Router(router.clone()), f64::from(card.threshold), stop)?;
-    let rates = Rates {
-        wire: Wire { call: args.costs.call_bytes, token: args.costs.token_bytes },
-        prices: Prices {
-            prompt: args.costs.prompt_price,
-            cached: args.costs.cached_price,
-            output: args.costs.output_price,
-        },
-        slm: reads(workers.slm)?,
-        llm: reads(workers.llm)?,
-        times: Times { round_trip: args.costs.round_trip, slm: args.costs.slm_ms, llm: args.costs.llm_ms },
-    };
+    let rates = args.costs.rates(workers)?;
     let mut environment: Vec<(String, String)> = match crate::eval::environment() {
         serde_json::Value::Object(fields) => {
             fields.into_iter().map(|(name, value)| (name, value.to_string().trim_matches('"').to_owned())).collect()
@@ -134,36 +92,58 @@ pub fn run(
         rates,
         seed: args.seed,
     };
-    let best = record.rounds.into_iter().find(|round| round.number == card.training.best_round);
-    let reliability = best.map_or(Vec::new(), |round| round.reliability);
-    let command =
-        format!("citer eval --per-family {} --seed {} --curves {}", args.per_family, args.seed, folder.display());
-    let results = Results { command, environment, reading, reliability, classes, measurement };
+    let rounds = record.rounds;
+    let best = rounds.iter().find(|round| round.number == card.training.best_round);
+    let reliability = best.map_or(Vec::new(), |round| round.reliability.clone());
+    let files: String = args.data.data.iter().map(|path| format!(" --data {}", path.display())).collect();
+    let suite = if files.is_empty() { format!(" --per-family {}", args.per_family) } else { files };
+    let command = format!("citer eval{suite} --seed {} --curves {}", args.seed, folder.display());
+    let results = Results { command, environment, reading, reliability, rounds, classes, measurement };
     let summary = results.write(folder)?;
     println!("{} questions in {seconds:.0} s; report: {}\n", questions.len(), folder.join("results.html").display());
-    print!("{}", table(&summary));
+    print!("{}\n{}", table(&summary), against(&summary));
     Ok(())
 }
 
 /// What `citer train` left, after checking that it belongs to the pair that is measured.
 fn record(args: &Args, card: &RouterCard) -> Result<Record, Failure> {
     let path = args.runs.join(ROUNDS);
-    let advice = |e: std::io::Error| format!("{}: {e}; run `citer train` first", path.display());
+    let advice =
+        |e: std::io::Error| format!("{}: {e}; run `citer train` and name its folder with --runs", path.display());
     let record: Record = serde_json::from_slice(&std::fs::read(&path).map_err(advice)?)?;
     let router = sha256(&std::fs::read(args.models.join(pair::ROUTER))?);
     if (&record.slm_sha256, &record.llm_sha256, &record.router_sha256) != (&card.slm_sha256, &card.llm_sha256, &router)
     {
-        return Err(format!("{} belongs to another pair: run `citer train` again", path.display()).into());
+        return Err(format!(
+            "{} belongs to another pair: run `citer train` and name its folder with --runs",
+            path.display()
+        )
+        .into());
     }
     Ok(record)
 }
 
+fn percent(interval: &Option<Interval>) -> String {
+    let words = |i: &Interval| format!("{:.1} % ({:.1} to {:.1})", 100.0 * i.value, 100.0 * i.low, 100.0 * i.high);
+    interval.as_ref().map_or("-".into(), words)
+}
+
+/// What the router saves at equal accuracy, and wins at equal share, against every other policy.
+fn against(summary: &Summary) -> String {
+    let mut text = String::from(
+        "| against | remote share saved at 95 % of the LLM | saved on the mean | saved at most | area won | accuracy won at 5 % remote |\n\
+        |---|---|---|---|---|---|\n",
+    );
+    for other in &summary.comparisons {
+        let most = other.most_saved.map_or("-".into(), |most| format!("{:.0} %", 100.0 * most));
+        let gain = other.gains.first().map_or("-".into(), percent);
+        let cells = [&other.saved, &other.mean_saved].map(percent).join(" | ");
+        text += &format!("| {} | {cells} | {most} | {} | {gain} |\n", other.against, percent(&other.limited_area));
+    }
+    text
+}
+
 fn table(summary: &Summary) -> String {
-    let percent = |interval: &Option<citer_train::bootstrap::Interval>| {
-        interval
-            .as_ref()
-            .map_or("-".into(), |i| format!("{:.1} % ({:.1}-{:.1})", 100.0 * i.value, 100.0 * i.low, 100.0 * i.high))
-    };
     let mut text = format!(
         "| policy | mean accuracy up to {:.0} % remote | accuracy at 5 % | at 10 % | at 20 % | remote share for 95 % of the LLM |\n\
         |---|---|---|---|---|---|\n",

@@ -1,10 +1,14 @@
 //! `citer eval`: accuracy of SLM, routed pair and LLM on held-out questions, with 95 % intervals.
 
-use crate::{Failure, curves::Costs, shutdown::Interrupted};
-use citer_lm::{LlmFiles, RouterCard, SlmFiles, device, pair};
+use crate::data::{Data, report_skips};
+use crate::endpoints::{IN_FLIGHT, Servers};
+use crate::label::teacher;
+use crate::{Failure, costs::Costs, shutdown::Interrupted};
+use citer_lm::{LlmFiles, RouterCard, SlmFiles, device, hash::sha256, pair};
 use citer_tasks::{Split, suite};
 use citer_train::evaluate::{Report, Score, alone, report};
-use citer_train::{card, recipes, workers::Workers};
+use citer_train::models::LONGEST;
+use citer_train::{card, recipes, teacher::Teacher, workers::Workers};
 use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
@@ -12,7 +16,9 @@ pub struct Args {
     /// Folder of the pair.
     #[arg(long, default_value = "web/models")]
     pub models: PathBuf,
-    /// Held-out questions a family.
+    #[command(flatten)]
+    pub data: Data,
+    /// Held-out questions of the generated suite a family, without --data.
     #[arg(long, default_value_t = 500)]
     pub per_family: usize,
     /// Seed of the questions.
@@ -34,29 +40,34 @@ pub struct Args {
     #[arg(long)]
     pub curves: Option<PathBuf>,
     /// Folder where `citer train` left the rounds' figures and the baselines' routers.
-    #[arg(long, default_value = "runs/router")]
+    #[arg(long, default_value = "results/baselines")]
     pub runs: PathBuf,
     #[command(flatten)]
     pub costs: Costs,
-    /// Threads; as many as the processor has by default.
+    /// Most tokens of an answer.
+    #[arg(long, default_value_t = LONGEST)]
+    max_tokens: usize,
+    /// Questions in work at once; as many as the processor has threads, 16 with servers.
     #[arg(long)]
     workers: Option<usize>,
+    #[command(flatten)]
+    servers: Servers,
 }
 
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let questions = suite(Split::Test, args.seed, args.per_family);
     let device = device::cpu();
-    let threads = args.workers.unwrap_or_else(crate::threads);
+    let generated = args.data.data.is_empty();
+    let questions = if generated { suite(Split::Test, args.seed, args.per_family) } else { args.data.load()? };
     let interrupted = Interrupted::listen();
     let stop = || interrupted.is_set();
-    let done = |count: usize| {
-        if count.is_multiple_of(500) {
-            eprintln!("{count} of {} questions", questions.len());
-        }
-    };
     if let Some(name) = &args.only {
         let files = LlmFiles::read(&args.models, name)?;
-        let workers = Workers { slm: &files, llm: &files, device: &device, threads };
+        let threads = args.workers.unwrap_or_else(crate::threads);
+        let llm = Teacher::Files(&files);
+        let workers = Workers { slm: &files, llm, device: &device, threads, longest: args.max_tokens };
+        let (questions, skipped) = workers.fitting(questions)?;
+        report_skips(&skipped);
+        let done = shower(questions.len());
         let score = alone(&workers, &questions, &done, &stop)?;
         println!("{}", serde_json::to_string_pretty(&score)?);
         return Ok(());
@@ -64,8 +75,18 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     // Reading the SLM's files as the page does checks the router's card against them.
     let (slm, card) = SlmFiles::read(&args.models)?.engine(1, &device)?;
     let router = slm.router().cloned().ok_or("the pair has no router: run `citer train`")?;
-    let (slm, llm) = (LlmFiles::read(&args.models, pair::SLM)?, LlmFiles::read(&args.models, pair::LLM)?);
-    let workers = Workers { slm: &slm, llm: &llm, device: &device, threads };
+    let slm = LlmFiles::read(&args.models, pair::SLM)?;
+    let served = args.servers.open(&sha256(&slm.tokenizer))?;
+    let llm = if served.is_none() { Some(LlmFiles::read(&args.models, pair::LLM)?) } else { None };
+    let llm = teacher(served.as_ref(), llm.as_ref())?;
+    if llm.name() != card.llm_sha256 {
+        eprintln!("the router was trained with another LLM ({}), not with {}", card.llm_sha256, llm.name());
+    }
+    let threads = args.workers.unwrap_or_else(|| if served.is_some() { IN_FLIGHT } else { crate::threads() });
+    let workers = Workers { slm: &slm, llm, device: &device, threads, longest: args.max_tokens };
+    let (questions, skipped) = workers.fitting(questions)?;
+    report_skips(&skipped);
+    let done = shower(questions.len());
     if let Some(folder) = &args.curves {
         return crate::curves::run(args, folder, &workers, &router, &card, &questions, &stop);
     }
@@ -81,6 +102,15 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         print!("{}", table(&report));
     }
     Ok(())
+}
+
+/// Shows how many of `total` questions are done, now and then.
+fn shower(total: usize) -> impl Fn(usize) + Sync {
+    move |count| {
+        if count.is_multiple_of(500) {
+            eprintln!("{count} of {total} questions");
+        }
+    }
 }
 
 /// What the figures were measured on.

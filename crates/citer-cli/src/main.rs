@@ -2,10 +2,15 @@
 
 mod ask;
 mod bench;
+mod bench_training;
 mod convert;
+mod costs;
 mod curves;
+mod data;
+mod endpoints;
 mod eval;
 mod export;
+mod label;
 mod pretrain;
 mod serve;
 mod shutdown;
@@ -27,8 +32,12 @@ struct Citer {
 enum Command {
     /// Train the shipped pair's tokenizer and one of its models; run it again to go on after a stop.
     Pretrain(pretrain::Args),
+    /// Label the states of gold answers, on disk.
+    Label(label::Args),
     /// Label states, fit and calibrate the router in rounds, and choose its threshold.
     Train(train::Args),
+    /// Time label, train and eval, and print JSON.
+    BenchTraining(bench_training::Args),
     /// Measure SLM, routed pair and LLM on held-out questions.
     Eval(eval::Args),
     /// Serve the LLM with an OpenAI-compatible API, and the chat page.
@@ -54,7 +63,9 @@ fn threads() -> usize {
 fn main() -> ExitCode {
     let result = match Citer::parse().command {
         Command::Pretrain(args) => pretrain::run(&args),
+        Command::Label(args) => label::run(&args),
         Command::Train(args) => train::run(&args),
+        Command::BenchTraining(args) => bench_training::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Ask(args) => ask::run(&args),
@@ -68,5 +79,46 @@ fn main() -> ExitCode {
             eprintln!("citer: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every `citer ...` of a text, in blocks and in lines.
+    fn commands(text: &str) -> Vec<String> {
+        let spans = text.split('`').flat_map(str::lines).map(str::trim);
+        let start = |span: &str| span.split_once("--bin citer -- ").map(|(_, rest)| format!("citer {rest}"));
+        spans.filter_map(|span| start(span).or_else(|| span.starts_with("citer ").then(|| span.to_owned()))).collect()
+    }
+
+    #[test]
+    fn every_command_in_the_documents_can_be_typed() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut count = 0;
+        for file in [
+            "README.md",
+            "ARCHITECTURE.md",
+            "CHANGELOG.md",
+            "crates/citer-train/README.md",
+            "web/models/slm/README.md",
+            "web/models/llm/README.md",
+            "web/models/router/README.md",
+        ] {
+            for command in commands(&std::fs::read_to_string(root.join(file)).unwrap()) {
+                if command == "citer COMMAND" {
+                    continue;
+                }
+                let parsed = Citer::try_parse_from(command.split_whitespace());
+                // A command may be named without what it needs, but never with what it does not know.
+                if let Err(error) = parsed {
+                    let missing = clap::error::ErrorKind::MissingRequiredArgument;
+                    assert_eq!(error.kind(), missing, "{file}: {command}\n{error}");
+                }
+                count += 1;
+            }
+        }
+        assert!(count > 10, "only {count} commands were found");
     }
 }

@@ -1,7 +1,7 @@
 //! `citer serve`: the LLM behind an OpenAI-compatible API, and the chat page.
 
 use crate::Failure;
-use citer_lm::{LlmFiles, device, pair};
+use citer_lm::{Engine, LlmFiles, Model, device, pair};
 use citer_serve::{LmBackend, ServeConfig, serve};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,6 +11,12 @@ pub struct Args {
     /// Folder of the pair.
     #[arg(long, default_value = "web/models")]
     models: PathBuf,
+    /// Folder or GGUF file of another model to serve instead of the pair's LLM.
+    #[arg(long)]
+    model: Option<PathBuf>,
+    /// Most tokens of a conversation, where the model holds more.
+    #[arg(long, default_value_t = 4096)]
+    context: usize,
     /// Folder of the built page; without it only the API is served.
     #[arg(long)]
     web: Option<PathBuf>,
@@ -26,8 +32,8 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let engine = LlmFiles::read(&args.models, pair::LLM)?.engine(usize::MAX, &device::cpu())?;
-    let backend = LmBackend::new("citer-llm", engine);
+    let (name, engine) = engine(args)?;
+    let backend = LmBackend::new(&name, engine);
     let config = ServeConfig {
         listen: args.listen,
         web: args.web.clone(),
@@ -48,4 +54,15 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         running.finished().await?;
         Ok(())
     })
+}
+
+/// The model that is served, and its name.
+fn engine(args: &Args) -> Result<(String, Engine), Failure> {
+    let device = device::cpu();
+    let Some(path) = &args.model else {
+        let engine = LlmFiles::read(&args.models, pair::LLM)?.engine(args.context, &device)?;
+        return Ok(("citer-llm".into(), engine));
+    };
+    let name = path.file_stem().map_or_else(|| "model".into(), |name| name.to_string_lossy().into_owned());
+    Ok((name, Model::open(path, &device)?.engine(args.context, &device)?))
 }

@@ -1,11 +1,16 @@
 //! `citer train`: labels states, fits and calibrates the router in rounds, and chooses its threshold.
 
-use crate::{Failure, shutdown::Interrupted};
+use crate::data::{Data, disjoint, hold_out, report_skips};
+use crate::endpoints::{IN_FLIGHT, Servers};
+use crate::label::{shower, teacher, training_suite};
+use crate::{Failure, costs::Costs, shutdown::Interrupted};
 use citer_lm::pair::{self, LLM, RouterCard, SLM};
 use citer_lm::{LlmFiles, Router, RouterTraining, ThresholdAt, device, hash::sha256};
-use citer_tasks::{Split, suite};
-use citer_train::fit::{Objective, fit};
-use citer_train::rounds::{Plan, Record, Trained, train};
+use citer_tasks::{Question, Split, suite};
+use citer_train::fit::{Charge, Objective, fit};
+use citer_train::models::LONGEST;
+use citer_train::rounds::{Plan, Record, Target, Trained, train};
+use citer_train::store::digest;
 use citer_train::{recipes, workers::Workers};
 use std::path::{Path, PathBuf};
 
@@ -14,9 +19,18 @@ pub struct Args {
     /// Folder of the pair; receives router/.
     #[arg(long, default_value = "web/models")]
     models: PathBuf,
-    /// Folder for the rounds' figures and the baselines' routers.
+    /// Folder for the labels, the rounds' figures and the baselines' routers; a training that was stopped goes on from
+    /// the labels it holds.
     #[arg(long, default_value = "runs/router")]
     runs: PathBuf,
+    /// Labels of the first round that `citer label` made of the same questions.
+    #[arg(long)]
+    labels: Option<PathBuf>,
+    #[command(flatten)]
+    data: Data,
+    /// Benchmark file to compare rounds and choose thresholds on; every tenth question of --data by default.
+    #[arg(long, value_name = "FILE")]
+    validation_data: Vec<PathBuf>,
     /// Training questions a family.
     #[arg(long, default_value_t = 600)]
     per_family: usize,
@@ -26,18 +40,37 @@ pub struct Args {
     /// Most rounds.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Wanted share of remote tokens.
+    /// Most remote tokens of all tokens that the recommended threshold may spend on validation questions.
     #[arg(long, default_value_t = 0.06)]
     share: f64,
-    /// Learn from quality less this cost of an LLM token, instead of from preferences.
+    /// Most requests an answer instead.
+    #[arg(long, conflicts_with = "share")]
+    budget_calls: Option<f64>,
+    /// Most bytes an answer instead, without a session.
+    #[arg(long, conflicts_with_all = ["share", "budget_calls"])]
+    budget_bytes: Option<f64>,
+    /// Most US dollars a 1,000 answers instead, without a session.
+    #[arg(long, conflicts_with_all = ["share", "budget_calls", "budget_bytes"])]
+    budget_usd: Option<f64>,
+    /// Learn from answer quality less this many right answers a unit of cost, instead of from preferences.
     #[arg(long)]
-    cost: Option<f32>,
+    lambda: Option<f32>,
+    /// The unit of cost: share (an answer by the LLM alone), kb (1,000 bytes) or usd (a dollar for 1,000 answers).
+    #[arg(long, default_value = "share", requires = "lambda")]
+    cost_in: String,
     /// Seed of questions and weights.
     #[arg(long, default_value_t = recipes::SEED)]
     seed: u64,
-    /// Threads; as many as the processor has by default.
+    /// Most tokens of an answer.
+    #[arg(long, default_value_t = LONGEST)]
+    max_tokens: usize,
+    /// Questions in work at once; as many as the processor has threads, 16 with servers.
     #[arg(long)]
     workers: Option<usize>,
+    #[command(flatten)]
+    servers: Servers,
+    #[command(flatten)]
+    costs: Costs,
 }
 
 /// The baselines' routers by file name, with their names in tables: what `citer eval --curves` compares with.
@@ -54,39 +87,111 @@ pub const ROUNDS: &str = "rounds.json";
 
 pub fn run(args: &Args) -> Result<(), Failure> {
     let device = device::cpu();
-    let (slm, llm) = (LlmFiles::read(&args.models, SLM)?, LlmFiles::read(&args.models, LLM)?);
-    let threads = args.workers.unwrap_or_else(crate::threads);
-    let workers = Workers { slm: &slm, llm: &llm, device: &device, threads };
-    // Another seed than pre-training's: the same pool of problems and facts, other draws.
-    let questions = suite(Split::Train, args.seed ^ 0x0C17E2, args.per_family);
-    let validation = suite(Split::Validation, args.seed, args.validation);
+    let slm = LlmFiles::read(&args.models, SLM)?;
+    let served = args.servers.open(&sha256(&slm.tokenizer))?;
+    let llm = if served.is_none() { Some(LlmFiles::read(&args.models, LLM)?) } else { None };
+    let threads = args.workers.unwrap_or_else(|| if served.is_some() { IN_FLIGHT } else { crate::threads() });
+    let llm = teacher(served.as_ref(), llm.as_ref())?;
+    let workers = Workers { slm: &slm, llm, device: &device, threads, longest: args.max_tokens };
+    let (questions, validation, source) = args.questions(&workers)?;
+    if let Some(folder) = &args.labels {
+        link(folder, &args.runs.join(LABELS).join("round-1"))?;
+    }
+    let labels = args.runs.join(LABELS);
     let plan = Plan {
         questions: &questions,
         validation: &validation,
-        objective: args.cost.map_or(Objective::Preference, |cost| Objective::Reward { cost }),
+        objective: args.objective()?,
         rounds: args.rounds,
-        share: args.share,
+        target: args.target(),
+        rates: args.costs.rates(&workers)?,
+        labels: Some(&labels),
         seed: args.seed,
     };
     let interrupted = Interrupted::listen();
     let stop = || interrupted.is_set();
     let mut say = |line: String| println!("{line}");
-    let trained = train(&workers, &plan, &mut say, &stop)?;
-    std::fs::create_dir_all(&args.runs)?;
+    let trained = train(&workers, &plan, &mut say, &shower(served.as_ref(), &args.costs), &stop)?;
     let record = Record {
         slm_sha256: sha256(&slm.weights),
-        llm_sha256: sha256(&llm.weights),
+        llm_sha256: workers.llm.name(),
         router_sha256: sha256(&futures::executor::block_on(trained.router.save())?),
         rounds: trained.rounds.clone(),
     };
-    std::fs::write(args.runs.join(ROUNDS), serde_json::to_string_pretty(&record)? + "\n")?;
+    citer_train::store::write(&args.runs.join(ROUNDS), (serde_json::to_string_pretty(&record)? + "\n").as_bytes())?;
     save(&trained.first, &args.runs.join(format!("{FIRST}.safetensors")))?;
     for (name, _, objective) in BASELINES {
         println!("baseline {name}");
         let fitted = fit(&trained.labels, objective, args.seed, &device, &mut say)?;
         save(&fitted.router, &args.runs.join(format!("{name}.safetensors")))?;
     }
-    write(args, &trained, &questions, &slm, &llm)
+    if let Some(served) = &served {
+        println!("{}", served.bill(&args.costs.prices()));
+    }
+    write(args, &trained, &questions, &source, &workers)
+}
+
+/// Labels of a round within the run's folder.
+const LABELS: &str = "labels";
+
+/// Takes labels that are already there as the first round's. What they are of is checked when they are opened.
+fn link(from: &Path, to: &Path) -> Result<(), Failure> {
+    if to.exists() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(to)?;
+    let entries = std::fs::read_dir(from).map_err(|e| format!("{}: {e}; run `citer label` first", from.display()))?;
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name.to_string_lossy().starts_with("part-") || name == "run.json" {
+            std::fs::copy(entry.path(), to.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+impl Args {
+    /// Questions to train on, questions to validate on, and what they are in words.
+    fn questions(&self, workers: &Workers) -> Result<(Vec<Question>, Vec<Question>, String), Failure> {
+        if self.data.data.is_empty() {
+            let questions = training_suite(self.seed, self.per_family);
+            let source = format!("the generated suite, {} questions a family, seed {}", self.per_family, self.seed);
+            return Ok((questions, suite(Split::Validation, self.seed, self.validation), source));
+        }
+        let questions = self.data.load()?;
+        let (questions, validation) = if self.validation_data.is_empty() {
+            hold_out(questions)
+        } else {
+            (questions, self.data.load_files(&self.validation_data)?)
+        };
+        disjoint(&questions, &validation)?;
+        let (validation, skipped) = workers.fitting(validation)?;
+        report_skips(&skipped);
+        let names: Vec<String> =
+            self.data.data.iter().filter_map(|path| Some(path.file_name()?.to_string_lossy().into())).collect();
+        Ok((questions, validation, names.join(", ")))
+    }
+
+    fn objective(&self) -> Result<Objective, Failure> {
+        let Some(lambda) = self.lambda else { return Ok(Objective::Preference) };
+        let (lambda, charge) = match self.cost_in.as_str() {
+            "share" => (lambda, Charge::Share),
+            "kb" => (lambda / 1e3, Charge::Bytes(self.costs.wire())),
+            "usd" => (lambda * 1e3, Charge::Usd(self.costs.prices())),
+            other => return Err(format!("costs are not counted in {other}: choose share, kb or usd").into()),
+        };
+        Ok(Objective::Reward { lambda, charge })
+    }
+
+    fn target(&self) -> Target {
+        match (self.budget_calls, self.budget_bytes, self.budget_usd) {
+            (Some(calls), _, _) => Target::Calls(calls),
+            (_, Some(bytes), _) => Target::Bytes(bytes),
+            (_, _, Some(usd)) => Target::Usd(usd / 1e3),
+            _ => Target::Share(self.share),
+        }
+    }
 }
 
 fn save(router: &Router, path: &Path) -> Result<(), Failure> {
@@ -97,19 +202,19 @@ fn save(router: &Router, path: &Path) -> Result<(), Failure> {
 fn write(
     args: &Args,
     trained: &Trained,
-    questions: &[citer_tasks::Question],
-    slm: &LlmFiles,
-    llm: &LlmFiles,
+    questions: &[Question],
+    source: &str,
+    workers: &Workers,
 ) -> Result<(), Failure> {
     let (Some(round), Some(chosen)) =
-        (trained.best_round(), trained.best_round().and_then(|round| round.threshold(args.share)))
+        (trained.best_round(), trained.best_round().and_then(|round| round.threshold(args.target())))
     else {
         return Err("no threshold was measured: ask for validation questions".into());
     };
     let card = RouterCard {
-        slm_sha256: sha256(&slm.weights),
-        llm_sha256: sha256(&llm.weights),
-        tokenizer_sha256: sha256(&slm.tokenizer),
+        slm_sha256: sha256(&workers.slm.weights),
+        llm_sha256: workers.llm.name(),
+        tokenizer_sha256: sha256(&workers.slm.tokenizer),
         threshold: chosen.threshold as f32,
         validation_share: chosen.remote.value as f32,
         seed: args.seed,
@@ -120,11 +225,23 @@ fn write(
             states: round.labels.gold + round.labels.mixed,
             calibration: [round.platt.slope, round.platt.shift],
             calibration_error: round.calibration_error,
+            calibration_method: round.calibration.clone(),
+            balanced: round.balanced,
+            objective: name(args.objective()?),
+            data: source.into(),
+            data_sha256: digest(questions),
         },
         thresholds: round
             .operating
             .iter()
-            .map(|o| ThresholdAt { threshold: o.threshold, remote: o.remote.value, accuracy: o.accuracy.value })
+            .map(|o| ThresholdAt {
+                threshold: o.threshold,
+                remote: o.remote.value,
+                accuracy: o.accuracy.value,
+                calls: o.cost.calls,
+                bytes: o.cost.bytes_stateless,
+                usd: o.cost.usd_stateless,
+            })
             .collect(),
     };
     let path = args.models.join(pair::ROUTER);
@@ -138,4 +255,19 @@ fn write(
         trained.best, chosen.threshold, chosen.remote, chosen.accuracy
     );
     Ok(())
+}
+
+/// An objective in words, for the card.
+fn name(objective: Objective) -> String {
+    match objective {
+        Objective::Reward { lambda, charge } => {
+            let unit = match charge {
+                Charge::Share => "share",
+                Charge::Bytes(_) => "bytes",
+                Charge::Usd(_) => "US dollars",
+            };
+            format!("answer quality less {lambda} times the cost in {unit}")
+        }
+        _ => "preferences (Bradley-Terry, over two actions binary cross-entropy on the preferred one)".into(),
+    }
 }

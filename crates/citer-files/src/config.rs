@@ -60,6 +60,8 @@ fn default_activation() -> String {
 
 /// Largest value accepted for any size, so that a hostile file cannot ask for absurd memory.
 const MAX_SIZE: usize = 1 << 20;
+/// Most layers accepted.
+const MAX_LAYERS: usize = 1 << 10;
 
 fn refused(field: &str, detail: impl Into<String>) -> LoadError {
     LoadError::Config { field: field.into(), detail: detail.into() }
@@ -113,6 +115,14 @@ impl Config {
             if value == 0 || value > MAX_SIZE {
                 return Err(refused(field, format!("{value} is out of range (1 to {MAX_SIZE})")));
             }
+        }
+        if self.num_hidden_layers > MAX_LAYERS {
+            let detail = format!("{} is out of range (1 to {MAX_LAYERS})", self.num_hidden_layers);
+            return Err(refused("num_hidden_layers", detail));
+        }
+        if self.num_attention_heads.checked_mul(self.head_dim()).is_none_or(|width| width > MAX_SIZE) {
+            let detail = format!("{} heads of this width are too wide", self.num_attention_heads);
+            return Err(refused("head_dim", detail));
         }
         if !self.num_attention_heads.is_multiple_of(self.kv_heads()) {
             let detail =
@@ -256,6 +266,8 @@ mod tests {
             ("\"vocab_size\":8", "\"vocab_size\":0", "vocab_size"),
             ("\"hidden_size\":8", "\"hidden_size\":99999999999", "hidden_size"),
             ("\"num_attention_heads\":2", "\"num_attention_heads\":2,\"num_key_value_heads\":3", "num_key_value_heads"),
+            ("\"num_hidden_layers\":1", "\"num_hidden_layers\":2000", "num_hidden_layers"),
+            ("\"num_attention_heads\":2", "\"num_attention_heads\":2048,\"head_dim\":2048", "head_dim"),
             ("\"num_attention_heads\":2", "\"num_attention_heads\":2,\"head_dim\":3", "head_dim"),
             (
                 "\"num_attention_heads\":2",

@@ -29,6 +29,7 @@ pub mod source;
 pub mod stops;
 pub mod synth;
 pub mod tokenizer;
+mod tokenizer_check;
 pub mod write;
 
 pub use bytes::Bytes;

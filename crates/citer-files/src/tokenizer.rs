@@ -1,6 +1,6 @@
 //! The tokenizer: text to token ids and back to bytes, from a Hugging Face `tokenizer.json`.
 
-use crate::error::LoadError;
+use crate::{error::LoadError, tokenizer_check::check};
 use citer_core::TokenId;
 use std::collections::{HashMap, HashSet};
 
@@ -17,6 +17,8 @@ impl Tokenizer {
     /// Reads a `tokenizer.json`.
     pub fn from_json(json: &[u8]) -> Result<Self, LoadError> {
         let fail = |e: String| LoadError::Tokenizer(e);
+        let tree: serde_json::Value = serde_json::from_slice(json).map_err(|e| fail(e.to_string()))?;
+        check(&tree).map_err(fail)?;
         let mut inner = tokenizers::Tokenizer::from_bytes(json).map_err(|e| fail(e.to_string()))?;
         // Token ids of a text are what the merges give: nothing is cut off, filled up or put around them.
         inner.with_truncation(None).map_err(|e| fail(e.to_string()))?;
@@ -24,7 +26,6 @@ impl Tokenizer {
         inner.with_post_processor(None::<tokenizers::PostProcessorWrapper>);
         // Text typed by a person must never turn into a control token.
         inner.set_encode_special_tokens(true);
-        let tree: serde_json::Value = serde_json::from_slice(json).map_err(|e| fail(e.to_string()))?;
         let byte_level = tree["decoder"].to_string().contains("ByteLevel");
         let alphabet = byte_alphabet();
         let added = inner.get_added_tokens_decoder().into_iter().filter(|(_, token)| token.special);

@@ -62,7 +62,7 @@ impl Activations {
         let heads = shape.attention();
         let row = |width: usize| gpu.zeros(PREFILL * padded(width) * 4);
         let per_chunk = PREFILL * shape.heads * chunks(shape.capacity);
-        let half_cache = shape.kv_heads * shape.capacity * heads.padded() * 4;
+        let half_cache = shape.kv_heads * shape.capacity * heads.padded() * shape.cache_width();
         let cache = (0..shape.layers).map(|_| Ok([gpu.zeros(half_cache)?, gpu.zeros(half_cache)?]));
         let score = gpu.floats(&[1.0], 4)?;
         Ok(Self {

@@ -22,6 +22,11 @@ impl Buffer {
         self.elements(16)
     }
 
+    /// As single numbers of `size` bytes.
+    pub(crate) fn numbers(&self, size: usize) -> BufferArg {
+        self.elements(size)
+    }
+
     #[allow(unsafe_code)]
     fn elements(&self, size: usize) -> BufferArg {
         // SAFETY: the length is the buffer's own, in elements of the size that the kernel declares.

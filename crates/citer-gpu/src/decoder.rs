@@ -50,7 +50,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Loads a model; `rotation` holds cosines and sines, `[capacity, head_dim / 2]` each. `progress` hears the share
+    /// Loads a model; a cache of 16-bit floats becomes one of 32 where the adapter has none. `rotation` holds cosines and sines, `[capacity, head_dim / 2]` each. `progress` hears the share
     /// that is loaded, 0 to 1. Call [`Decoder::prepare`] before the first token.
     ///
     /// # Errors
@@ -63,6 +63,9 @@ impl Decoder {
         rotation: [&[f32]; 2],
         progress: impl FnMut(f32),
     ) -> Result<Self, W::Error> {
+        let mut shape = shape.clone();
+        shape.half_cache &= gpu.has_half();
+        let shape = &shape;
         let model = Model::load(gpu, shape, weights, router, rotation, progress)?;
         let buffers = Activations::new(gpu, shape, router.map_or(0, |router| router.bias.len()))?;
         Ok(Self {
@@ -204,7 +207,7 @@ impl Decoder {
     /// Bytes of keys and values that a decoded token reads after `context` others.
     pub fn cache_bytes_per_token(&self, context: usize) -> usize {
         let shape = &self.model.shape;
-        2 * shape.layers * shape.kv_heads * shape.attention().padded() * 4 * (context + 1)
+        2 * shape.layers * shape.kv_heads * shape.attention().padded() * shape.cache_width() * (context + 1)
     }
 
     /// Number of tokens in the KV cache.

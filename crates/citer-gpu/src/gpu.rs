@@ -3,6 +3,7 @@
 use crate::{buffer::Buffer, error::GpuError};
 use burn_wgpu::{MemoryConfiguration, RuntimeOptions, WgpuDevice, graphics::AutoGraphicsApi, wgpu};
 use cubecl::bytes::Bytes;
+use cubecl::features::TypeUsage;
 use cubecl::prelude::*;
 use std::sync::{Mutex, PoisonError};
 
@@ -101,6 +102,12 @@ impl Gpu {
         let failed = |error: cubecl::server::ServerError| GpuError::Device(error.to_string());
         let read = self.client.read_async(vec![place]).await.map_err(failed)?;
         read.into_iter().next().map(|bytes| bytes.to_vec()).ok_or_else(|| GpuError::Device("nothing was read".into()))
+    }
+
+    /// Whether kernels can read and write 16-bit floats.
+    pub fn has_half(&self) -> bool {
+        let uses = half::f16::supported_uses(&self.client);
+        uses.contains(TypeUsage::Buffer) && uses.contains(TypeUsage::Conversion)
     }
 
     /// Bytes of GPU memory that are reserved.

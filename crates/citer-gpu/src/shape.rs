@@ -33,6 +33,8 @@ pub struct Shape {
     pub tied: bool,
     /// Positions in the KV cache.
     pub capacity: usize,
+    /// Whether the KV cache holds 16-bit floats; asks for an adapter that has them.
+    pub half_cache: bool,
 }
 
 impl Shape {
@@ -57,9 +59,14 @@ impl Shape {
         }
     }
 
+    /// Bytes of a number in the KV cache.
+    pub fn cache_width(&self) -> usize {
+        if self.half_cache { 2 } else { 4 }
+    }
+
     /// Bytes of the KV cache.
     pub fn cache_bytes(&self) -> usize {
-        2 * self.layers * self.kv_heads * self.head_dim.next_multiple_of(4) * self.capacity * 4
+        2 * self.layers * self.kv_heads * self.head_dim.next_multiple_of(4) * self.capacity * self.cache_width()
     }
 }
 

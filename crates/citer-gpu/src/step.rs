@@ -18,6 +18,7 @@ use crate::{
     weights::Stored,
 };
 use cubecl::prelude::*;
+use half::f16;
 use std::cell::Cell;
 
 /// Invocations of a cube where every invocation is on its own.
@@ -178,13 +179,21 @@ impl Step<'_> {
 
     /// Rotation and the write into the cache.
     pub fn rotate(&self, layer: &Layer, cache: &[Buffer; 2], tokens: usize) {
+        if self.model.shape.half_cache {
+            self.rotate_in::<f16>(layer, cache, tokens);
+        } else {
+            self.rotate_in::<f32>(layer, cache, tokens);
+        }
+    }
+
+    fn rotate_in<C: Float + CubeElement>(&self, layer: &Layer, cache: &[Buffer; 2], tokens: usize) {
         let (b, model) = (self.buffers, self.model);
         let heads = model.shape.attention();
         let pairs = tokens * (heads.queries + 2 * heads.keys) * (heads.width / 2);
         self.count();
         // SAFETY: position plus tokens is at most the capacity (checked before a step).
         unsafe {
-            rotate::launch_unchecked(
+            rotate::launch_unchecked::<C>(
                 &self.gpu.client,
                 cubes(pairs),
                 CubeDim::new_1d(CUBE as u32),
@@ -194,8 +203,8 @@ impl Step<'_> {
                 model.sines.words(),
                 b.state.words(),
                 b.query.words(),
-                cache[0].words(),
-                cache[1].words(),
+                cache[0].numbers(size_of::<C>()),
+                cache[1].numbers(size_of::<C>()),
                 heads,
                 model.shape.head_norms,
                 model.shape.epsilon.to_bits(),
@@ -206,6 +215,14 @@ impl Step<'_> {
 
     /// Attention of `tokens` queries over the first `end` positions.
     pub fn attend(&self, cache: &[Buffer; 2], tokens: usize, end: usize, together: bool) {
+        if self.model.shape.half_cache {
+            self.attend_in::<f16>(cache, tokens, end, together);
+        } else {
+            self.attend_in::<f32>(cache, tokens, end, together);
+        }
+    }
+
+    fn attend_in<C: Float + CubeElement>(&self, cache: &[Buffer; 2], tokens: usize, end: usize, together: bool) {
         let b = self.buffers;
         let heads = self.model.shape.attention();
         let used = chunks(end.min(heads.capacity));
@@ -213,26 +230,26 @@ impl Step<'_> {
         // SAFETY: chunks beyond the position return at once; the others stay within the cache and their own rows.
         unsafe {
             if together {
-                attend_together::launch_unchecked(
+                attend_together::launch_unchecked::<C>(
                     &self.gpu.client,
                     CubeCount::Static(used as u32, heads.queries as u32, tokens as u32),
                     CubeDim::new_1d(CHUNK as u32),
                     b.query.vectors(),
-                    cache[0].vectors(),
-                    cache[1].words(),
+                    cache[0].numbers(4 * size_of::<C>()),
+                    cache[1].numbers(size_of::<C>()),
                     b.state.words(),
                     b.mixed.words(),
                     b.peaks.words(),
                     heads,
                 );
             } else {
-                attend_alone::launch_unchecked(
+                attend_alone::launch_unchecked::<C>(
                     &self.gpu.client,
                     CubeCount::Static(used.div_ceil(ALONE) as u32, heads.queries as u32, tokens as u32),
                     CubeDim::new_1d(ALONE as u32),
                     b.query.vectors(),
-                    cache[0].vectors(),
-                    cache[1].vectors(),
+                    cache[0].numbers(4 * size_of::<C>()),
+                    cache[1].numbers(4 * size_of::<C>()),
                     b.state.words(),
                     b.mixed.vectors(),
                     b.peaks.words(),

@@ -12,6 +12,7 @@ use crate::{
     tuning::{Choice, Choices, DECODE, PREFILL, Product, Trial, Tuning},
     weights::Stored,
 };
+use half::f16;
 use web_time::Instant;
 
 /// A variant whose error, as a share of what rounding may add up to, is above this is wrong.
@@ -23,7 +24,7 @@ const RUNS: usize = 32;
 /// Batches of runs.
 const BATCHES: usize = 5;
 /// A variant this many times slower than the best on the smallest product is not tried on the others.
-const HOPELESS: f64 = 6.0;
+const HOPELESS: f64 = 2.0;
 
 /// Known inputs of one step, as they lie in the buffers.
 struct Known {
@@ -240,7 +241,17 @@ impl Step<'_> {
         let Some(cache) = b.cache.first() else { return Ok(0.0) };
         let positions = heads.capacity.min(CHUNK + 9);
         let (width, padded_width) = (heads.width, heads.padded());
-        let draw = |seed: u64| numbers(seed, width);
+        let half = self.model.shape.half_cache;
+        let rounded = |value: f32| if half { f16::from_f32(value).to_f32() } else { value };
+        let draw = |seed: u64| numbers(seed, width).into_iter().map(rounded).collect::<Vec<_>>();
+        let bytes = |row: &[f32]| -> Vec<u8> {
+            if half {
+                row.iter().flat_map(|value| f16::from_f32(*value).to_le_bytes()).collect()
+            } else {
+                bytemuck::cast_slice(row).to_vec()
+            }
+        };
+        let unit = self.model.shape.cache_width();
         let mut query = vec![0.0; heads.queries * padded_width];
         for head in 0..heads.queries {
             query[head * padded_width..][..width].copy_from_slice(&draw(7000 + head as u64));
@@ -257,13 +268,13 @@ impl Step<'_> {
                     (0..4).map(|i| key.get(4 * vector + i).copied().unwrap_or(0.0)).collect::<Vec<_>>()
                 };
                 let row: Vec<f32> = keys.iter().flat_map(four).collect();
-                let from = (head * heads.vectors() + vector) * heads.capacity * 16;
-                self.gpu.write(&cache[0], from, bytemuck::cast_slice(&row).to_vec());
+                let from = (head * heads.vectors() + vector) * heads.capacity * 4 * unit;
+                self.gpu.write(&cache[0], from, bytes(&row));
             }
             let wide =
                 |value: &Vec<f32>| (0..padded_width).map(|i| value.get(i).copied().unwrap_or(0.0)).collect::<Vec<_>>();
             let row: Vec<f32> = values.iter().flat_map(wide).collect();
-            self.gpu.write(&cache[1], head * heads.capacity * padded_width * 4, bytemuck::cast_slice(&row).to_vec());
+            self.gpu.write(&cache[1], head * heads.capacity * padded_width * unit, bytes(&row));
             all.push((keys, values));
         }
         self.gpu.write(&b.state, 0, bytemuck::cast_slice(&[positions as u32 - 1, 1, 0, 0]).to_vec());

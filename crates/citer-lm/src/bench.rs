@@ -47,6 +47,42 @@ pub struct Measured {
     pub format: String,
     /// Positions of its cache.
     pub capacity: usize,
+    /// Bits of a number in its cache.
+    pub cache_bits: usize,
+}
+
+/// Calls of the graphics interface.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Calls {
+    /// Kernels.
+    pub dispatches: u64,
+    /// Submissions to the queue.
+    pub submits: u64,
+    /// Writes into buffers.
+    pub writes: u64,
+    /// Reads back.
+    pub reads: u64,
+    /// Buffers created.
+    pub buffers: u64,
+    /// Bind groups created.
+    pub bind_groups: u64,
+    /// Pipelines created.
+    pub pipelines: u64,
+}
+
+impl Calls {
+    /// What came after `before`.
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            dispatches: self.dispatches - before.dispatches,
+            submits: self.submits - before.submits,
+            writes: self.writes - before.writes,
+            reads: self.reads - before.reads,
+            buffers: self.buffers - before.buffers,
+            bind_groups: self.bind_groups - before.bind_groups,
+            pipelines: self.pipelines - before.pipelines,
+        }
+    }
 }
 
 /// One context.
@@ -64,6 +100,10 @@ pub struct Speed {
     pub bytes_per_token: usize,
     /// Their share of the measured bandwidth.
     pub bandwidth_share: f64,
+    /// Tokens that were decoded.
+    pub decoded: usize,
+    /// What they called, where the caller counts.
+    pub calls: Option<Calls>,
 }
 
 /// One variant of a kernel.
@@ -124,6 +164,8 @@ pub struct Run<'a> {
     pub load_ms: f64,
     /// Largest memory, measured by the caller at the end.
     pub peak: &'a dyn Fn() -> Option<u64>,
+    /// Calls so far, where the caller counts them.
+    pub calls: &'a dyn Fn() -> Option<Calls>,
 }
 
 /// A failed benchmark.
@@ -180,8 +222,10 @@ pub async fn bench(
             }
             Ok::<_, GpuError>(plan.decode as f64 / begun.elapsed().as_secs_f64())
         };
+        let before = (run.calls)();
         let single = decode(Some(1)).await?;
         let ahead = decode(None).await?;
+        let calls = (run.calls)().zip(before).map(|(after, before)| after.since(before));
         let bytes = decoder.bytes_per_token() + decoder.cache_bytes_per_token(context + plan.decode);
         speeds.push(Speed {
             context,
@@ -190,6 +234,8 @@ pub async fn bench(
             single_tokens_per_s: single,
             bytes_per_token: bytes,
             bandwidth_share: bytes as f64 * ahead.max(single) / bandwidth,
+            decoded: 2 * plan.decode,
+            calls,
         });
     }
     let speed_at = |wanted: usize| speeds.iter().find(|s| s.context == wanted).map(|s| s.decode_tokens_per_s);
@@ -209,7 +255,13 @@ pub async fn bench(
             adapter: run.gpu.name.clone(),
             software: run.gpu.is_software,
         },
-        model: Measured { name: run.name.into(), parameters, format: decoder.format().name().into(), capacity },
+        model: Measured {
+            name: run.name.into(),
+            parameters,
+            format: decoder.format().name().into(),
+            capacity,
+            cache_bits: 8 * decoder.shape().cache_width(),
+        },
         load_ms: run.load_ms,
         read_back_ms,
         dispatches_per_token: decoder.dispatches(),

@@ -70,6 +70,17 @@ fn causal_mask(start: usize, tokens: usize, device: &Device) -> Tensor<4, Bool> 
     Tensor::from_data(TensorData::new(hidden, [1, 1, tokens, end]), device)
 }
 
+/// The same for rows that begin with `padding` places that nothing may look at, `[batch, 1, tokens, start + tokens]`.
+fn padded_mask(start: usize, tokens: usize, padding: &[usize], device: &Device) -> Tensor<4, Bool> {
+    let end = start + tokens;
+    let row = |pad: &usize| {
+        let pad = *pad;
+        (0..tokens * end).map(move |i| i % end > start + i / end || i % end < pad)
+    };
+    let hidden: Vec<bool> = padding.iter().flat_map(row).collect();
+    Tensor::from_data(TensorData::new(hidden, [padding.len(), 1, tokens, end]), device)
+}
+
 impl Decoder {
     /// Random weights drawn on the host, uniform with variance 1 / inputs; residual outputs are scaled down by depth
     /// as in GPT-2 and the embedding has a deviation of 0.1, so that attention is not flat at the start.
@@ -108,19 +119,30 @@ impl Decoder {
     }
 
     /// Final hidden states `[batch, tokens, hidden]` (after the last norm: what the head and the router read) of
-    /// `ids` `[batch, tokens]`. With a cache (batch 1) the tokens follow the cached ones and are cached too.
-    pub fn hidden(
+    /// `ids` `[batch, tokens]`. With a cache for as many sequences the tokens follow the cached ones and are cached too.
+    pub fn hidden(&self, config: &Config, rope: &Rope, ids: Tensor<2, Int>, cache: Option<&mut KvCache>) -> Tensor<3> {
+        self.hidden_padded(config, rope, ids, cache, &[])
+    }
+
+    /// The same for rows of different length, padded on the left to one: `padding` says by how many tokens each, once
+    /// for the whole sequence. Positions are relative, so what a row says does not depend on its padding.
+    pub fn hidden_padded(
         &self,
         config: &Config,
         rope: &Rope,
         ids: Tensor<2, Int>,
         mut cache: Option<&mut KvCache>,
+        padding: &[usize],
     ) -> Tensor<3> {
         let [batch, tokens] = ids.dims();
         let device = ids.device();
         let start = cache.as_ref().map_or(0, |c| c.position());
         let rows = rope.rows(start, start + tokens);
-        let mask = (tokens > 1).then(|| causal_mask(start, tokens, &device));
+        let mask = if padding.iter().any(|pad| *pad > 0) {
+            Some(padded_mask(start, tokens, padding, &device))
+        } else {
+            (tokens > 1).then(|| causal_mask(start, tokens, &device))
+        };
         let mut x = burn::tensor::module::embedding(self.embedding.val(), ids);
         for (index, layer) in self.layers.iter().enumerate() {
             let y = rms_norm(x.clone(), &layer.attention_norm, config.rms_norm_eps);

@@ -11,7 +11,7 @@ use crate::{
     tokenizer::Tokenizer,
 };
 use citer_files::TensorSource;
-use citer_gpu::{Decoder, Format, Gpu};
+use citer_gpu::{Decoder, Format, Gpu, Shape};
 use std::sync::Arc;
 
 /// How a model is put on the GPU.
@@ -21,11 +21,13 @@ pub struct Options {
     pub capacity: usize,
     /// How floating-point matrices are stored; `None` as they are in the file.
     pub floats: Option<Format>,
+    /// Whether the KV cache holds 16-bit floats where the adapter has them; half the memory and traffic, other rounding.
+    pub half_cache: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { capacity: 4096, floats: None }
+        Self { capacity: 4096, floats: None, half_cache: false }
     }
 }
 
@@ -63,7 +65,7 @@ pub async fn open(
     let weights = FileWeights::new(&config, tensors, options.floats);
     let [cosines, sines] = rotation::tables(&config, capacity);
     let router = router.map(|router| router.for_gpu());
-    let shape = shape(&config, known, capacity);
+    let shape = Shape { half_cache: options.half_cache, ..shape(&config, known, capacity) };
     let mut decoder = Decoder::load(gpu, &shape, &weights, router.as_ref(), [&cosines, &sines], progress)?;
     decoder.prepare().await?;
     Ok(Engine::on_gpu(config, decoder, tokenizer, format))

@@ -154,6 +154,7 @@ pub fn shape(config: &Config, known: usize, capacity: usize) -> Shape {
         head_norms: config.head_norms(),
         tied: config.tie_word_embeddings,
         capacity,
+        half_cache: false,
     }
 }
 

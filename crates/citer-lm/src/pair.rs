@@ -68,6 +68,21 @@ pub struct RouterTraining {
     pub calibration: [f64; 2],
     /// Expected calibration error before and after, on questions that neither weights nor calibration were fitted to.
     pub calibration_error: [f64; 2],
+    /// The method of calibration that did best on questions it was not fitted to.
+    #[serde(default)]
+    pub calibration_method: String,
+    /// Whether both preferences weighed the same in all.
+    #[serde(default)]
+    pub balanced: bool,
+    /// What it was fitted to, in words.
+    #[serde(default)]
+    pub objective: String,
+    /// The questions, in words.
+    #[serde(default)]
+    pub data: String,
+    /// SHA-256 over the questions.
+    #[serde(default)]
+    pub data_sha256: String,
 }
 
 /// A threshold and what it gave.
@@ -79,6 +94,15 @@ pub struct ThresholdAt {
     pub remote: f64,
     /// Share of right answers.
     pub accuracy: f64,
+    /// Requests an answer.
+    #[serde(default)]
+    pub calls: f64,
+    /// Bytes an answer on the network, without a session.
+    #[serde(default)]
+    pub bytes: f64,
+    /// US dollars an answer at the prices of the training, without a session.
+    #[serde(default)]
+    pub usd: f64,
 }
 
 /// The files that run in the browser.

@@ -1,6 +1,9 @@
 //! Answers: reads the server's JSON, trusting none of it.
 
-use crate::failure::quote;
+use crate::{
+    continuation::{Continuation, Continued},
+    failure::quote,
+};
 use citer_core::{Candidate, RemoteError, RemoteToken, TokenId};
 use serde::{Deserialize, de::DeserializeOwned};
 use std::collections::HashMap;
@@ -33,12 +36,27 @@ struct Choice {
     token_ids: Option<Vec<TokenId>>,
     #[serde(default)]
     logprobs: Option<Logprobs>,
+    #[serde(default)]
+    finish_reason: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct Logprobs {
     #[serde(default)]
     top_logprobs: Option<Vec<Option<Top>>>,
+    /// How llama.cpp writes them, ids included.
+    #[serde(default)]
+    content: Option<Vec<Content>>,
+}
+
+#[derive(Deserialize)]
+struct Content {
+    #[serde(default)]
+    id: Option<TokenId>,
+    #[serde(default)]
+    logprob: Option<f64>,
+    #[serde(default)]
+    top_logprobs: Vec<Content>,
 }
 
 /// Log probabilities by the names of the tokens.
@@ -65,23 +83,44 @@ pub(crate) fn models(body: &[u8]) -> Result<Vec<Listed>, RemoteError> {
 
 /// The one token in the answer to `POST /v1/completions`. `sent` counts the prompt when the server does not.
 pub(crate) fn token(body: &[u8], sent: usize) -> Result<RemoteToken, RemoteError> {
+    let Continuation { tokens, bytes_received, tokens_sent, tokens_cached, .. } = continuation(body, sent)?;
+    let [Continued { token, top }] = tokens.as_slice() else {
+        return Err(RemoteError::BadAnswer(format!("it has {} tokens instead of one", tokens.len())));
+    };
+    let (token, top) = (*token, top.clone());
+    Ok(RemoteToken { token, top, bytes_sent: 0, bytes_received, tokens_sent, tokens_cached })
+}
+
+/// The tokens in the answer to `POST /v1/completions`, in any of the forms that carry ids.
+pub(crate) fn continuation(body: &[u8], sent: usize) -> Result<Continuation, RemoteError> {
     let bad = |detail: String| RemoteError::BadAnswer(detail);
     let answer: Completion = parse(body)?;
     let [choice] = answer.choices.as_slice() else {
         return Err(bad(format!("it has {} choices instead of one", answer.choices.len())));
     };
-    let Some(ids) = &choice.token_ids else {
-        return Err(bad("it has no token_ids; use a server that knows return_token_ids (citer serve, vLLM)".into()));
+    let listed = choice.logprobs.as_ref().and_then(|logprobs| logprobs.content.as_ref());
+    let ids: Vec<TokenId> = match (&choice.token_ids, listed) {
+        (Some(ids), _) => ids.clone(),
+        (None, Some(content)) if content.iter().all(|token| token.id.is_some()) => {
+            content.iter().filter_map(|token| token.id).collect()
+        }
+        _ => {
+            let detail = "it has no token_ids; use a server that knows return_token_ids (citer serve, vLLM) or lists ids with \
+                its logprobs (llama.cpp)";
+            return Err(bad(detail.into()));
+        }
     };
-    let [token] = ids.as_slice() else {
-        return Err(bad(format!("it has {} tokens instead of one", ids.len())));
-    };
+    let tops = choice.logprobs.as_ref();
+    let tokens = ids.iter().enumerate().map(|(at, token)| Continued {
+        token: *token,
+        top: tops.map(|logprobs| candidates(logprobs, at)).unwrap_or_default(),
+    });
     let usage = answer.usage.as_ref();
     let tokens_sent = usage.and_then(|usage| usage.prompt_tokens).unwrap_or(sent as u64);
     let cached = usage.and_then(|usage| usage.prompt_tokens_details.as_ref()?.cached_tokens).unwrap_or(0);
-    Ok(RemoteToken {
-        token: *token,
-        top: choice.logprobs.as_ref().map(candidates).unwrap_or_default(),
+    Ok(Continuation {
+        tokens: tokens.collect(),
+        stopped: choice.finish_reason.as_deref() == Some("stop"),
         bytes_sent: 0,
         bytes_received: body.len() as u64,
         tokens_sent,
@@ -89,19 +128,24 @@ pub(crate) fn token(body: &[u8], sent: usize) -> Result<RemoteToken, RemoteError
     })
 }
 
-/// The candidates, best first. Names that are not written `token_id:N` cannot be matched to a token and are left out.
-fn candidates(logprobs: &Logprobs) -> Vec<Candidate> {
-    let first = logprobs.top_logprobs.as_ref().and_then(|top| top.first()?.as_ref());
-    let mut top: Vec<Candidate> = first
-        .into_iter()
-        .flatten()
-        .filter_map(|(name, logprob)| {
+/// The candidates of the token at place `at`, best first. Names that are not written `token_id:N` cannot be matched to a
+/// token and are left out.
+fn candidates(logprobs: &Logprobs, at: usize) -> Vec<Candidate> {
+    let probability = |logprob: f64| logprob.exp().clamp(0.0, 1.0) as f32;
+    let mut top: Vec<Candidate> = if let Some(token) = logprobs.content.as_ref().and_then(|list| list.get(at)) {
+        let named = token.top_logprobs.iter().chain([token]);
+        let named = named.filter_map(|c| Some(Candidate { id: c.id?, probability: probability(c.logprob?) }));
+        named.collect()
+    } else {
+        let top = logprobs.top_logprobs.as_ref().and_then(|top| top.get(at)?.as_ref());
+        let named = top.into_iter().flatten().filter_map(|(name, logprob)| {
             let id = name.strip_prefix("token_id:")?.parse().ok()?;
-            let probability = logprob.as_ref()?.exp().clamp(0.0, 1.0) as f32;
-            Some(Candidate { id, probability })
-        })
-        .collect();
+            Some(Candidate { id, probability: probability(*logprob.as_ref()?) })
+        });
+        named.collect()
+    };
     top.sort_by(|a, b| b.probability.total_cmp(&a.probability).then(a.id.cmp(&b.id)));
+    top.dedup_by_key(|candidate| candidate.id);
     top
 }
 

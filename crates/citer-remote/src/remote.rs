@@ -2,6 +2,7 @@
 
 use crate::{
     answer::{self, Listed},
+    continuation::Continuation,
     http::Http,
 };
 use citer_core::{RemoteError, RemoteModel, RemoteToken, TokenId};
@@ -30,7 +31,7 @@ pub struct ServerModel {
     pub context: Option<u64>,
 }
 
-/// The body of a request for one token (`POST /v1/completions`).
+/// The body of a request for tokens (`POST /v1/completions`).
 #[derive(Serialize)]
 struct Question<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,12 +84,24 @@ impl Remote {
     }
 }
 
-impl RemoteModel for Remote {
-    async fn next_token(&mut self, prefix: &[TokenId]) -> Result<RemoteToken, RemoteError> {
+impl Remote {
+    /// The LLM's greedy tokens after `prefix`: at least one, at most `most`, unless it stops at once.
+    ///
+    /// # Errors
+    /// Every [`RemoteError`] but `NotConfigured`.
+    pub async fn tokens(&self, prefix: &[TokenId], most: u32) -> Result<Continuation, RemoteError> {
+        let (received, bytes_sent) = self.ask(prefix, most).await?;
+        let mut found = answer::continuation(&received, prefix.len())?;
+        found.bytes_sent = bytes_sent;
+        Ok(found)
+    }
+
+    /// The answer's body and the bytes of the question.
+    async fn ask(&self, prefix: &[TokenId], max_tokens: u32) -> Result<(Vec<u8>, u64), RemoteError> {
         let question = Question {
             model: self.model.as_deref(),
             prompt: prefix,
-            max_tokens: 1,
+            max_tokens,
             temperature: 0,
             logprobs: TOP,
             return_token_ids: true,
@@ -96,7 +109,13 @@ impl RemoteModel for Remote {
         };
         let body = serde_json::to_vec(&question).map_err(|error| RemoteError::BadAnswer(error.to_string()))?;
         let bytes_sent = body.len() as u64;
-        let received = self.http.post("/v1/completions", body).await?;
+        Ok((self.http.post("/v1/completions", body).await?, bytes_sent))
+    }
+}
+
+impl RemoteModel for Remote {
+    async fn next_token(&mut self, prefix: &[TokenId]) -> Result<RemoteToken, RemoteError> {
+        let (received, bytes_sent) = self.ask(prefix, 1).await?;
         let mut token = answer::token(&received, prefix.len())?;
         token.bytes_sent = bytes_sent;
         Ok(token)

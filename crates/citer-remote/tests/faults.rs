@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use citer_core::{Candidate, RemoteError, RemoteModel, RemoteToken};
-use citer_remote::{OptionalRemote, Remote, ServerModel};
+use citer_remote::{Continuation, OptionalRemote, Remote, ServerModel};
 use serde_json::{Value, json};
 use std::{
     io::{Read, Write},
@@ -272,4 +272,56 @@ async fn unusable_addresses_are_refused_at_once() {
 #[tokio::test]
 async fn without_a_server_nothing_is_asked() {
     assert_eq!(OptionalRemote::default().next_token(&[1]).await, Err(RemoteError::NotConfigured));
+}
+
+async fn several(body: Value) -> Result<Continuation, RemoteError> {
+    let fake = Fake { body: body.to_string().into_bytes(), ..Fake::default() };
+    remote(&start(&fake).await).tokens(&[1, 2, 3], 4).await
+}
+
+#[tokio::test]
+async fn several_tokens_come_with_their_own_candidates() {
+    let fake = Fake {
+        body: json!({
+            "choices": [{
+                "token_ids": [7, 9], "finish_reason": "length",
+                "logprobs": {"top_logprobs": [{"token_id:7": -0.5}, {"token_id:8": -2.0, "token_id:9": -0.1}]},
+            }],
+        })
+        .to_string()
+        .into_bytes(),
+        ..Fake::default()
+    };
+    let found = remote(&start(&fake).await).tokens(&[1, 2, 3], 4).await.unwrap();
+    let sent: Value = serde_json::from_slice(&fake.seen.lock().unwrap()[0].2).unwrap();
+    assert_eq!((&sent["max_tokens"], &sent["temperature"], &sent["prompt"]), (&json!(4), &json!(0), &json!([1, 2, 3])));
+    assert_eq!(found.tokens.iter().map(|t| t.token).collect::<Vec<_>>(), [7, 9]);
+    assert_eq!(found.tokens[1].top.iter().map(|c| c.id).collect::<Vec<_>>(), [9, 8]);
+    assert_eq!((found.stopped, found.tokens_sent), (false, 3));
+}
+
+#[tokio::test]
+async fn ids_are_also_read_where_llama_cpp_writes_them() {
+    let found = several(json!({
+        "choices": [{
+            "text": " a", "finish_reason": "stop",
+            "logprobs": {"content": [{
+                "id": 7, "token": " a", "logprob": -0.5,
+                "top_logprobs": [{"id": 7, "logprob": -0.5}, {"id": 4, "logprob": -1.5}],
+            }]},
+        }],
+    }))
+    .await
+    .unwrap();
+    assert_eq!(found.tokens.len(), 1);
+    assert_eq!(found.tokens[0].top.iter().map(|c| c.id).collect::<Vec<_>>(), [7, 4]);
+    assert!(found.stopped);
+}
+
+#[tokio::test]
+async fn a_stop_without_any_token_is_an_end_and_text_without_ids_is_refused() {
+    let ended = several(json!({"choices": [{"text": "", "token_ids": [], "finish_reason": "stop"}]})).await.unwrap();
+    assert!(ended.stopped && ended.tokens.is_empty());
+    let no_ids = several(json!({"choices": [{"text": " a", "logprobs": {"tokens": [" a"]}}]})).await;
+    assert!(matches!(no_ids, Err(RemoteError::BadAnswer(detail)) if detail.contains("no token_ids")));
 }

@@ -107,6 +107,7 @@ mod tests {
             policy: policy.into(),
             thresholds: vec![0.5],
             outcomes: vec![list(right, 1)],
+            diverged: Vec::new(),
         };
         Measurement {
             families: vec!["a".into(); 100],

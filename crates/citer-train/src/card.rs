@@ -14,11 +14,19 @@ fn table(score: &Score) -> String {
 }
 
 fn thresholds(card: &RouterCard) -> String {
-    let rows = card
-        .thresholds
-        .iter()
-        .map(|t| format!("| {:.4} | {:.1} % | {:.1} % |\n", t.threshold, 100.0 * t.remote, 100.0 * t.accuracy));
-    format!("| threshold | remote tokens | right answers |\n|---|---|---|\n{}", rows.collect::<String>())
+    let rows = card.thresholds.iter().map(|t| {
+        format!(
+            "| {:.4} | {:.1} % | {:.1} % | {:.2} | {:.1} | {:.2} |\n",
+            t.threshold,
+            100.0 * t.remote,
+            100.0 * t.accuracy,
+            t.calls,
+            t.bytes / 1e3,
+            1e3 * t.usd
+        )
+    });
+    let head = "| threshold | remote tokens | right answers | requests | kB | USD a 1,000 answers |";
+    format!("{head}\n|---|---|---|---|---|---|\n{}", rows.collect::<String>())
 }
 
 /// The card of `slm` or `llm`.
@@ -64,27 +72,38 @@ pub fn router_card(card: &RouterCard, report: &Report) -> String {
         "# citer-router\n\n\
         CITER's router (arXiv 2502.01976) for citer-slm and citer-llm: an MLP over the SLM's final hidden state whose \
         output is P(the SLM's token is good enough).\n\n\
-        - Labels: {} training questions, {} states. The shortcut over gold answers; where both models are wrong both \
+        - Data: {} ({} questions, SHA-256 {}).\n\
+        - Labels: {} states. The shortcut over gold answers; where both models are wrong both \
         branches are finished and judged. Later rounds add the states of mixed decoding. {} rounds were run, round {} was \
         best on validation questions.\n\
-        - Loss: Bradley-Terry over the two actions, that is binary cross-entropy on the preferred one. Split by question; \
-        the best epoch of the best learning rate is kept.\n\
+        - Objective: {}. Split by question; \
+        the best epoch of the best learning rate is kept, classes {}.\n\
         - These questions come from the pool that both models were trained on: their confidence there is higher than on new \
         questions. Thresholds come from validation questions, which no model saw.\n\
-        - Calibration: Platt scaling, folded into the weights; expected calibration error {:.4}, before {:.4}.\n\
+        - Calibration: {}, the best on questions it was not fitted to, folded into the weights; expected calibration error {:.4}, before {:.4}.\n\
         - Seed: {}. Command: `citer train`\n\
         - Threshold {:.4}, which gave {:.1} % remote tokens on validation questions.\n\n\
+        SHA-256 of the files it belongs to: SLM {}, LLM {}, tokenizer {}.\n\n\
         On {} held-out questions a family (`citer eval --per-family {}`), {} of the tokens came from the LLM:\n\n{}\n\
-        Other thresholds, on validation questions:\n\n{}",
+        Thresholds by share and by budget, on validation questions; costs are those of a stateless API at the prices of \
+        `citer train`:\n\n{}",
+        card.training.data,
         card.training.questions,
+        card.training.data_sha256,
         card.training.states,
         card.training.rounds,
         card.training.best_round,
+        card.training.objective,
+        if card.training.balanced { "balanced" } else { "as frequent as they are" },
+        card.training.calibration_method,
         card.training.calibration_error[1],
         card.training.calibration_error[0],
         card.seed,
         card.threshold,
         100.0 * card.validation_share,
+        card.slm_sha256,
+        card.llm_sha256,
+        card.tokenizer_sha256,
         report.per_family,
         report.per_family,
         report.routed.remote,

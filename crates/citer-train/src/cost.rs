@@ -62,7 +62,7 @@ pub struct Rates {
 }
 
 /// Costs of a question: means over a list of questions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
     /// Share of tokens made by the LLM, 0 to 1, over all tokens.
     pub share: f64,
@@ -90,6 +90,28 @@ pub struct Cost {
     pub gigabytes: f64,
     /// Seconds of decoding: SLM steps, round trips and LLM tokens, one after the other.
     pub seconds: f64,
+}
+
+impl Cost {
+    /// Between this one and `other`: `part` of the way, cost by cost.
+    pub fn mixed(&self, other: &Self, part: f64) -> Self {
+        let mix = |value: fn(&Self) -> f64| value(self) + part * (value(other) - value(self));
+        Self {
+            share: mix(|c| c.share),
+            tokens: mix(|c| c.tokens),
+            calls: mix(|c| c.calls),
+            sent: mix(|c| c.sent),
+            suffix: mix(|c| c.suffix),
+            cached: mix(|c| c.cached),
+            bytes_stateless: mix(|c| c.bytes_stateless),
+            bytes_session: mix(|c| c.bytes_session),
+            usd_stateless: mix(|c| c.usd_stateless),
+            usd_cached: mix(|c| c.usd_cached),
+            usd_session: mix(|c| c.usd_session),
+            gigabytes: mix(|c| c.gigabytes),
+            seconds: mix(|c| c.seconds),
+        }
+    }
 }
 
 impl Rates {

@@ -158,6 +158,7 @@ mod tests {
             policy: "router".into(),
             thresholds: vec![0.5],
             outcomes: vec![vec![outcome(true, 30, 1), outcome(false, 10, 3), outcome(true, 9, 9)]],
+            diverged: Vec::new(),
         };
         let measurement = Measurement {
             families: vec!["a".into(), "a".into(), "b".into()],

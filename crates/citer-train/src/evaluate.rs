@@ -10,7 +10,7 @@ use crate::{
     workers::Workers,
 };
 use citer_lm::Router;
-use citer_tasks::{Family, Question};
+use citer_tasks::Question;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -41,7 +41,7 @@ impl Score {
 /// The three ways side by side, on the same questions.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// Questions a family.
+    /// Questions a family, on the mean.
     pub per_family: usize,
     /// The router's threshold.
     pub threshold: f32,
@@ -66,10 +66,11 @@ pub fn report(
     let policy = Policy { name: "router".into(), signal, thresholds: vec![f64::from(threshold)] };
     let measured = measure(workers, questions, &[policy], false, done, stop)?;
     let routed = measured.sweeps.first().and_then(|sweep| sweep.outcomes.first()).map_or(&[][..], Vec::as_slice);
+    let slm = Score::new(questions, &measured.slm);
     Ok(Report {
-        per_family: questions.len() / Family::ALL.len(),
+        per_family: questions.len() / slm.families.len().max(1),
         threshold,
-        slm: Score::new(questions, &measured.slm),
+        slm,
         routed: Score::new(questions, routed),
         llm: Score::new(questions, &measured.llm),
     })
@@ -89,7 +90,7 @@ pub fn alone(
             let signal = Signal::Peak;
             let mut nobody = crate::signal::Scorer::new(&signal, index as u64, workers.device);
             let mode = citer_core::Mode::LocalOnly;
-            crate::measure::answer(models, &mut tree, &mut nobody, &questions[index], mode, 0.0)
+            Ok(crate::measure::answer(models, &mut tree, &mut nobody, &questions[index], mode, 0.0)?.0)
         },
         done,
         stop,

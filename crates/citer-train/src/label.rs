@@ -7,16 +7,18 @@
 
 use crate::{
     error::TrainError,
-    models::Models,
+    models::{Models, Steps, Walked},
     play::Table,
     signal::{Scorer, Signal},
-    tree::{Small, Tree},
+    tree::{Large, Small, Tree},
 };
 use burn::tensor::Device;
 use citer_core::{LocalModel, Mode, TokenId};
+use citer_lm::{Router, Tokenizer, chat::ChatFormat, hash::sha256};
 use citer_tasks::{Question, is_correct};
 use futures::executor::block_on;
 use serde::{Deserialize, Serialize};
+use std::time::Instant;
 
 /// Who makes a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,14 +85,94 @@ pub struct Label {
     pub question: usize,
     /// Tokens of the answer before the state.
     pub depth: usize,
+    /// Tokens before the state, the prompt's included: what an LLM without memory reads.
+    pub prefix: usize,
+    /// Tokens of the whole answer: the gold one's, off it those of the policy's own.
+    pub length: usize,
     /// Where it comes from.
     pub origin: Origin,
     /// The SLM's final hidden state.
     pub hidden: Vec<f32>,
     /// Its case.
     pub case: Case,
-    /// Probability of the gold token under SLM and LLM; `NaN` off the gold answer.
+    /// The gold answer's token here; none off the gold answer.
+    pub gold: Option<TokenId>,
+    /// The SLM's greedy token and its probability.
+    pub slm: (TokenId, f32),
+    /// The LLM's greedy token and its probability, `NaN` where a server did not tell.
+    pub llm: (TokenId, f32),
+    /// Probability of the gold token under SLM and LLM; `NaN` off the gold answer or where a server did not tell.
     pub chances: [f32; 2],
+}
+
+/// Why a question has no labels.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum Skip {
+    /// Prompt and gold answer do not fit into the models' context.
+    #[error(
+        "prompt and answer have {tokens} tokens, the models hold {room}: shorten the question or use models with more"
+    )]
+    TooLong {
+        /// Tokens of both.
+        tokens: usize,
+        /// Tokens that both models hold.
+        room: usize,
+    },
+    /// The gold answer is longer than answers may get.
+    #[error("the gold answer has {tokens} tokens, answers end after {longest}: allow longer ones")]
+    LongAnswer {
+        /// Its tokens, the end included.
+        tokens: usize,
+        /// The cap.
+        longest: usize,
+    },
+    /// There is no gold answer.
+    #[error("the gold answer is empty: fill it in or remove the row")]
+    Empty,
+}
+
+/// What fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Tokens of prompt and answer that both models hold.
+    pub room: usize,
+    /// Most tokens of an answer.
+    pub longest: usize,
+}
+
+/// A question's gold answer as ids with its end, or why it cannot be used.
+pub fn gold(
+    tokenizer: &Tokenizer,
+    format: &ChatFormat,
+    limits: Limits,
+    question: &Question,
+) -> Result<Result<Vec<TokenId>, Skip>, TrainError> {
+    let gold = format.answer(tokenizer, &question.solution)?;
+    let tokens = format.question(tokenizer, &question.prompt)?.len() + gold.len();
+    let Limits { room, longest } = limits;
+    Ok(if gold.len() < 2 || question.gold.trim().is_empty() {
+        Err(Skip::Empty)
+    } else if tokens > room {
+        Err(Skip::TooLong { tokens, room })
+    } else if gold.len() > longest {
+        Err(Skip::LongAnswer { tokens: gold.len(), longest })
+    } else {
+        Ok(gold)
+    })
+}
+
+/// What became of one question.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Labelled {
+    /// Its states, gold ones first.
+    pub labels: Vec<Label>,
+    /// Why there are none.
+    pub skipped: Option<Skip>,
+    /// States that the models computed for them.
+    pub steps: Steps,
+    /// Seconds they took.
+    pub seconds: f64,
 }
 
 /// How roll-outs go on: the SLM alone in the first round, the current router later.
@@ -102,16 +184,24 @@ pub struct Rule {
     pub threshold: f32,
     /// The router.
     pub signal: Signal,
+    /// What tells the rule from others.
+    pub name: String,
 }
 
 impl Rule {
     /// The first round's rule.
     pub fn slm_alone() -> Self {
-        Self { mode: Mode::LocalOnly, threshold: 0.0, signal: Signal::Peak }
+        Self { mode: Mode::LocalOnly, threshold: 0.0, signal: Signal::Peak, name: "the SLM alone".into() }
+    }
+
+    /// A later round's rule: a router at a threshold; `aim` says how the threshold was chosen.
+    pub fn router(router: Router, threshold: f32, aim: &str) -> Result<Self, TrainError> {
+        let name = format!("router {}, {aim}", sha256(&block_on(router.save())?));
+        Ok(Self { mode: Mode::Router, threshold, signal: Signal::Router(router), name })
     }
 }
 
-/// Labels one question.
+/// Labels questions.
 pub struct Labeller<'a> {
     /// How roll-outs go on.
     pub rule: &'a Rule,
@@ -119,119 +209,164 @@ pub struct Labeller<'a> {
     pub device: &'a Device,
     /// Whether to add the states of the rule's own answer.
     pub mixed: bool,
+    /// Whether one of the models being right settles a gold state. Without it both branches of every gold state are
+    /// finished and judged: what the shortcut saves is measured against that.
+    pub shortcut: bool,
+}
+
+/// A question on its way through the labeller.
+struct Desk<'a, 'q> {
+    models: &'a mut Models,
+    tree: Tree,
+    scorer: Scorer<'a>,
+    index: usize,
+    question: &'q Question,
 }
 
 impl Labeller<'_> {
-    /// The labels of `question`, the `index`th of the run, gold states first.
-    pub fn label(&self, models: &mut Models, index: usize, question: &Question) -> Result<Vec<Label>, TrainError> {
-        let mut tree = models.tree(&question.prompt)?;
-        let gold = models.format().answer(models.tokenizer(), &question.solution)?;
-        let room = models.slm().config().max_position_embeddings;
-        if gold.len() < 2 || tree.prompt().len() + gold.len() > room {
-            return Ok(Vec::new());
+    /// The labels of `questions`, of which the first is the `first`th of the run. What all of them need is computed for
+    /// many at once, the rest question by question.
+    pub fn label(
+        &self,
+        models: &mut Models,
+        first: usize,
+        questions: &[Question],
+    ) -> Result<Vec<Labelled>, TrainError> {
+        let (begun, before) = (Instant::now(), models.steps);
+        let limits = Limits { room: models.room(), longest: models.longest() };
+        let mut all: Vec<Labelled> = Vec::with_capacity(questions.len());
+        let (mut trees, mut golds) = (Vec::new(), Vec::new());
+        for question in questions {
+            let skipped = match gold(models.tokenizer(), models.format(), limits, question)? {
+                Ok(gold) => {
+                    trees.push(models.tree(&question.prompt)?);
+                    golds.push(gold);
+                    None
+                }
+                Err(skip) => Some(skip),
+            };
+            all.push(Labelled { skipped, ..Labelled::default() });
         }
-        let walked = block_on(models.walk(&mut tree, &gold))?;
-        let mut scorer = Scorer::new(&self.rule.signal, index as u64, self.device);
-        let mut labels = Vec::new();
-        for ((node, chances), gold_token) in walked.into_iter().zip(&gold) {
-            let (small, large) = said(models, &mut tree, node)?;
-            let case = if small.token == *gold_token {
+        let mut refs: Vec<&mut Tree> = trees.iter_mut().collect();
+        let walked = models.walk(&mut refs, &golds.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
+        models.answer(&mut refs)?;
+        // What was done for all is shared out evenly.
+        let count = trees.len().max(1) as u64;
+        let (shared, seconds) = (models.steps - before, begun.elapsed().as_secs_f64() / count as f64);
+        let mut prepared = trees.into_iter().zip(golds).zip(walked);
+        for (at, (question, labelled)) in questions.iter().zip(&mut all).enumerate() {
+            if labelled.skipped.is_some() {
+                continue;
+            }
+            let Some(((tree, gold), walked)) = prepared.next() else { break };
+            let (begun, before) = (Instant::now(), models.steps);
+            let scorer = Scorer::new(&self.rule.signal, (first + at) as u64, self.device);
+            let mut desk = Desk { models, tree, scorer, index: first + at, question };
+            let mut labels = self.on_gold(&mut desk, &gold, walked)?;
+            labels.push(self.whole(&mut desk)?);
+            if self.mixed {
+                self.on_policy(&mut desk, &gold, &mut labels)?;
+            }
+            let Steps { slm, llm } = desk.models.steps - before;
+            labelled.steps = Steps { slm: slm + shared.slm / count, llm: llm + shared.llm / count };
+            labelled.seconds = seconds + begun.elapsed().as_secs_f64();
+            labelled.labels = labels;
+        }
+        Ok(all)
+    }
+
+    /// The states of the gold answer, its end included.
+    fn on_gold(&self, desk: &mut Desk, gold: &[TokenId], walked: Walked) -> Result<Vec<Label>, TrainError> {
+        let mut labels = Vec::with_capacity(walked.len() + 1);
+        for ((node, chances), token) in walked.into_iter().zip(gold) {
+            let (small, large) = desk.said(node)?;
+            let case = if self.shortcut && small.token == *token {
                 Case::SlmRight
-            } else if large == *gold_token {
+            } else if self.shortcut && large.token == *token {
                 Case::OnlyLlmRight
             } else {
-                self.roll_out(models, &mut tree, &mut scorer, node, question)?
+                self.roll_out(desk, node)?
             };
-            let depth = tree.depth(node);
-            labels.push(Label { question: index, depth, origin: Origin::Gold, hidden: small.hidden, case, chances });
-        }
-        let root = said(models, &mut tree, Tree::ROOT)?.0.hidden;
-        let whole = |mode, models: &mut Models, tree: &mut Tree, scorer: &mut Scorer| {
-            let answer = Table { models, tree, scorer }.play(&[], mode, 0.0)?;
-            Ok::<_, TrainError>(is_correct(question, &answer.text()))
-        };
-        let case = Case::RolledOut {
-            slm: whole(Mode::LocalOnly, models, &mut tree, &mut scorer)?,
-            llm: whole(Mode::RemoteOnly, models, &mut tree, &mut scorer)?,
-        };
-        let chances = [f32::NAN; 2];
-        labels.push(Label { question: index, depth: 0, origin: Origin::Prompt, hidden: root, case, chances });
-        if self.mixed {
-            self.on_policy(models, &mut tree, &mut scorer, &gold, index, question, &mut labels)?;
+            let label = desk.label(node, gold.len(), Origin::Gold, case)?;
+            labels.push(Label { gold: Some(*token), chances, ..label });
         }
         Ok(labels)
     }
 
+    /// The prompt's state, labelled by the whole answers of both models.
+    fn whole(&self, desk: &mut Desk) -> Result<Label, TrainError> {
+        let mut right = |mode| {
+            let answer = desk.table().play(&[], mode, 0.0)?;
+            Ok::<_, TrainError>((is_correct(desk.question, &answer.text()), answer.events.len()))
+        };
+        let ((slm, _), (llm, length)) = (right(Mode::LocalOnly)?, right(Mode::RemoteOnly)?);
+        desk.label(Tree::ROOT, length, Origin::Prompt, Case::RolledOut { slm, llm })
+    }
+
     /// Labels the states of the rule's own answer that lie off the gold answer.
-    #[expect(clippy::too_many_arguments, reason = "one question's working state")]
-    fn on_policy(
-        &self,
-        models: &mut Models,
-        tree: &mut Tree,
-        scorer: &mut Scorer,
-        gold: &[TokenId],
-        index: usize,
-        question: &Question,
-        labels: &mut Vec<Label>,
-    ) -> Result<(), TrainError> {
-        let table = Table { models, tree, scorer };
-        let answer = { table }.play(&[], self.rule.mode, self.rule.threshold)?.ids();
+    fn on_policy(&self, desk: &mut Desk, gold: &[TokenId], labels: &mut Vec<Label>) -> Result<(), TrainError> {
+        let answer = desk.table().play(&[], self.rule.mode, self.rule.threshold)?.ids();
         let shared = answer.iter().zip(gold).take_while(|(a, b)| a == b).count();
-        for node in tree.along(&answer).into_iter().skip(shared + 1) {
-            let (small, large) = said(models, tree, node)?;
-            let case = if small.token == large {
-                Case::SlmRight
-            } else {
-                self.roll_out(models, tree, scorer, node, question)?
-            };
-            let (depth, chances) = (tree.depth(node), [f32::NAN; 2]);
-            labels.push(Label { question: index, depth, origin: Origin::Mixed, hidden: small.hidden, case, chances });
+        for node in desk.tree.along(&answer).into_iter().skip(shared + 1) {
+            let (small, large) = desk.said(node)?;
+            let case = if small.token == large.token { Case::SlmRight } else { self.roll_out(desk, node)? };
+            labels.push(desk.label(node, answer.len(), Origin::Mixed, case)?);
         }
         Ok(())
     }
 
     /// Finishes both branches of a state and judges them.
-    fn roll_out(
-        &self,
-        models: &mut Models,
-        tree: &mut Tree,
-        scorer: &mut Scorer,
-        node: usize,
-        question: &Question,
-    ) -> Result<Case, TrainError> {
-        let (small, large) = said(models, tree, node)?;
-        let slm = self.branch(models, tree, scorer, node, small.token, question)?;
-        let llm = if small.token == large { slm } else { self.branch(models, tree, scorer, node, large, question)? };
+    fn roll_out(&self, desk: &mut Desk, node: usize) -> Result<Case, TrainError> {
+        let (small, large) = desk.said(node)?;
+        let slm = self.branch(desk, node, small.token)?;
+        let llm = if small.token == large.token { slm } else { self.branch(desk, node, large.token)? };
         Ok(Case::RolledOut { slm, llm })
     }
 
-    fn branch(
-        &self,
-        models: &mut Models,
-        tree: &mut Tree,
-        scorer: &mut Scorer,
-        node: usize,
-        token: TokenId,
-        question: &Question,
-    ) -> Result<bool, TrainError> {
-        let mut ids = tree.answer(node);
+    fn branch(&self, desk: &mut Desk, node: usize, token: TokenId) -> Result<bool, TrainError> {
+        let mut ids = desk.tree.answer(node);
         ids.push(token);
-        let room = models.slm().capacity();
-        if !models.format().is_end(token) && tree.prompt().len() + ids.len() < room {
-            let table = Table { models, tree, scorer };
-            let rest = { table }.play(&ids, self.rule.mode, self.rule.threshold)?;
+        let capacity = desk.models.slm().capacity();
+        if !desk.models.format().is_end(token) && desk.tree.prompt().len() + ids.len() < capacity {
+            let rest = desk.table().play(&ids, self.rule.mode, self.rule.threshold)?;
             ids.extend(rest.ids());
         }
-        Ok(is_correct(question, &models.tokenizer().decode(&ids)))
+        Ok(is_correct(desk.question, &desk.models.tokenizer().decode(&ids)))
     }
 }
 
-/// What both models say at a state.
-fn said(models: &mut Models, tree: &mut Tree, node: usize) -> Result<(Small, TokenId), TrainError> {
-    block_on(async {
-        let small = models.small(tree, node).await?.clone();
-        Ok((small, models.large(tree, node).await?))
-    })
+impl<'a> Desk<'a, '_> {
+    /// The question as the routed decoder plays it.
+    fn table(&mut self) -> Table<'_, 'a> {
+        Table { models: self.models, tree: &mut self.tree, scorer: &mut self.scorer }
+    }
+
+    /// What both models say at a state.
+    fn said(&mut self, node: usize) -> Result<(Small, Large), TrainError> {
+        block_on(async {
+            let small = self.models.small(&mut self.tree, node).await?.clone();
+            Ok((small, self.models.large(&mut self.tree, node).await?))
+        })
+    }
+
+    /// A label off the gold answer.
+    fn label(&mut self, node: usize, length: usize, origin: Origin, case: Case) -> Result<Label, TrainError> {
+        let (small, large) = self.said(node)?;
+        let depth = self.tree.depth(node);
+        Ok(Label {
+            question: self.index,
+            depth,
+            prefix: self.tree.prompt().len() + depth,
+            length,
+            origin,
+            hidden: small.hidden,
+            case,
+            gold: None,
+            slm: (small.token, small.peak),
+            llm: (large.token, large.probability),
+            chances: [f32::NAN; 2],
+        })
+    }
 }
 
 /// What a run of labels cost and held, for people.
@@ -249,11 +384,31 @@ pub struct Summary {
     pub lost: usize,
     /// States of mixed decoding.
     pub mixed: usize,
+    /// Questions without labels.
+    #[serde(default)]
+    pub skipped: usize,
+    /// States that the models computed.
+    #[serde(default)]
+    pub steps: Steps,
+    /// Seconds of all workers together.
+    #[serde(default)]
+    pub seconds: f64,
 }
 
 impl Summary {
+    /// Counts what became of questions.
+    pub fn total(questions: &[Labelled]) -> Self {
+        let mut summary = Self::of(questions.iter().flat_map(|question| &question.labels));
+        for question in questions {
+            summary.skipped += usize::from(question.skipped.is_some());
+            summary.steps = summary.steps + question.steps;
+            summary.seconds += question.seconds;
+        }
+        summary
+    }
+
     /// Counts `labels`.
-    pub fn of(labels: &[Label]) -> Self {
+    pub fn of<'a>(labels: impl IntoIterator<Item = &'a Label>) -> Self {
         let mut summary = Self::default();
         for label in labels {
             let lost = label.case.preferred().is_none();
@@ -290,7 +445,8 @@ impl std::fmt::Display for Summary {
             share(self.rolled_out),
             self.mixed,
             self.lost
-        )
+        )?;
+        if self.skipped > 0 { write!(f, "; {} questions skipped", self.skipped) } else { Ok(()) }
     }
 }
 

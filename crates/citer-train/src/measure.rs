@@ -10,8 +10,9 @@ use crate::{
     tree::Tree,
     workers::Workers,
 };
-use citer_core::Mode;
+use citer_core::{Mode, TokenId};
 use citer_tasks::{Question, is_correct};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Shares of critical states that thresholds are chosen for.
 pub const SHARES: [f64; 12] = [0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.8];
@@ -26,6 +27,9 @@ pub struct Policy {
     /// The thresholds, ascending.
     pub thresholds: Vec<f64>,
 }
+
+/// Questions whose answers by one model are decoded together.
+const CHUNK: usize = 32;
 
 /// The name of the search that knows the answer.
 pub const ORACLE: &str = "oracle";
@@ -48,7 +52,7 @@ pub fn outcome(prompt: usize, asked: impl IntoIterator<Item = bool>, right: bool
     outcome
 }
 
-/// One answer of a question at a threshold.
+/// One answer of a question at a threshold, with its ids.
 pub fn answer(
     models: &mut Models,
     tree: &mut Tree,
@@ -56,19 +60,19 @@ pub fn answer(
     question: &Question,
     mode: Mode,
     threshold: f64,
-) -> Result<Outcome, TrainError> {
+) -> Result<(Outcome, Vec<TokenId>), TrainError> {
     let prompt = tree.prompt().len();
     let table = Table { models, tree, scorer };
     let answer = { table }.play(&[], mode, threshold as f32)?;
     let asked = answer.events.iter().map(|event| event.source.is_remote());
-    Ok(outcome(prompt, asked, is_correct(question, &answer.text())))
+    Ok((outcome(prompt, asked, is_correct(question, &answer.text())), answer.ids()))
 }
 
 /// All outcomes of one question.
 struct Played {
     slm: Outcome,
     llm: Outcome,
-    policies: Vec<Vec<Outcome>>,
+    policies: Vec<Vec<(Outcome, bool)>>,
     oracle: Vec<Outcome>,
 }
 
@@ -81,47 +85,72 @@ pub fn measure(
     done: &(dyn Fn(usize) + Sync),
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<Measurement, TrainError> {
-    let play = |models: &mut Models, index: usize| {
+    let one = |models: &mut Models, index: usize, tree: &mut Tree| {
         let question = &questions[index];
-        let mut tree = models.tree(&question.prompt)?;
         let random = Signal::Random { seed: 0 };
         let mut nobody = Scorer::new(&random, index as u64, workers.device);
         let mut end =
             |mode, models: &mut Models, tree: &mut Tree| answer(models, tree, &mut nobody, question, mode, 0.0);
-        let slm = end(Mode::LocalOnly, models, &mut tree)?;
-        let llm = end(Mode::RemoteOnly, models, &mut tree)?;
+        let (slm, _) = end(Mode::LocalOnly, models, tree)?;
+        let (llm, _) = end(Mode::RemoteOnly, models, tree)?;
+        // The states of both models' own answers are the record: later states lie off it.
+        let recorded = tree.states();
         let mut outcomes = Vec::with_capacity(policies.len());
         for policy in policies {
             let mut scorer = Scorer::new(&policy.signal, index as u64, workers.device);
-            let mut at = |threshold: &f64| answer(models, &mut tree, &mut scorer, question, Mode::Router, *threshold);
+            let mut at = |threshold: &f64| {
+                let (outcome, ids) = answer(models, tree, &mut scorer, question, Mode::Router, *threshold)?;
+                let diverges = tree.along(&ids).into_iter().any(|node| node >= recorded);
+                Ok::<_, TrainError>((outcome, diverges))
+            };
             let mut played = policy.thresholds.iter().map(&mut at).collect::<Result<Vec<_>, _>>()?;
             if let Signal::Query(_) = policy.signal {
                 // A question that goes to the LLM whole is one streamed call.
-                for outcome in played.iter_mut().filter(|outcome| outcome.remote > 0) {
+                for (outcome, _) in played.iter_mut().filter(|(outcome, _)| outcome.remote > 0) {
                     outcome.sent = u64::from(outcome.prompt);
                     outcome.suffix = outcome.sent;
                 }
             }
             outcomes.push(played);
         }
-        let oracle =
-            if with_oracle { oracle::outcomes(models, &mut tree, question, workers.device)? } else { Vec::new() };
-        Ok(Played { slm, llm, policies: outcomes, oracle })
+        let oracle = if with_oracle { oracle::outcomes(models, tree, question, workers.device)? } else { Vec::new() };
+        Ok::<_, TrainError>(Played { slm, llm, policies: outcomes, oracle })
     };
-    let played = workers.each(questions.len(), play, done, stop)?;
+    let finished = AtomicUsize::new(0);
+    let play = |models: &mut Models, chunk: usize| {
+        let range = chunk * CHUNK..((chunk + 1) * CHUNK).min(questions.len());
+        let trees = questions[range.clone()].iter().map(|question| models.tree(&question.prompt));
+        let mut trees = trees.collect::<Result<Vec<_>, _>>()?;
+        models.answer(&mut trees.iter_mut().collect::<Vec<_>>())?;
+        let mut played = Vec::with_capacity(CHUNK);
+        for (index, tree) in range.zip(&mut trees) {
+            played.push(one(models, index, tree)?);
+            done(finished.fetch_add(1, Ordering::Relaxed) + 1);
+        }
+        Ok(played)
+    };
+    let chunks = workers.each(questions.len().div_ceil(CHUNK), play, &|_| {}, stop)?;
+    let played: Vec<Played> = chunks.into_iter().flatten().collect();
     let mut sweeps: Vec<Sweep> = policies
         .iter()
         .enumerate()
         .map(|(policy, Policy { name, thresholds, .. })| {
-            let at = |setting: usize| played.iter().map(|p| p.policies[policy][setting]).collect();
+            let at = |setting: usize| played.iter().map(|p| p.policies[policy][setting].0).collect();
             let outcomes = (0..thresholds.len()).map(at).collect();
-            Sweep { policy: name.clone(), thresholds: thresholds.clone(), outcomes }
+            let off = |setting: usize| played.iter().filter(|p| p.policies[policy][setting].1).count() as u64;
+            let diverged = (0..thresholds.len()).map(off).collect();
+            Sweep { policy: name.clone(), thresholds: thresholds.clone(), outcomes, diverged }
         })
         .collect();
     if with_oracle {
         let at = |calls: usize| played.iter().map(|p| p.oracle[calls]).collect();
         let thresholds = (0..=MOST_CALLS).map(|calls| calls as f64).collect();
-        sweeps.push(Sweep { policy: ORACLE.into(), thresholds, outcomes: (0..=MOST_CALLS).map(at).collect() });
+        sweeps.push(Sweep {
+            policy: ORACLE.into(),
+            thresholds,
+            outcomes: (0..=MOST_CALLS).map(at).collect(),
+            diverged: Vec::new(),
+        });
     }
     Ok(Measurement {
         families: questions.iter().map(|question| question.family.to_string()).collect(),

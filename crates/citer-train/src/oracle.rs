@@ -92,10 +92,10 @@ fn branch(
     let from = places.last().map_or(0, |place| place + 1);
     let path = tree.along(ids);
     if path.iter().skip(from).any(|node| tree.large(*node).is_none()) {
-        block_on(models.walk(tree, ids))?;
+        models.walk(&mut [tree], &[ids])?;
     }
     for (place, node) in path.into_iter().enumerate().skip(from) {
-        let large = block_on(models.large(tree, node))?;
+        let large = block_on(models.large(tree, node))?.token;
         if large != ids[place] {
             let mut begun = ids[..place].to_vec();
             begun.push(large);

@@ -1,6 +1,7 @@
 //! The report as one HTML page without any other file: tables, plots and how to make it again.
 
 use crate::compare::SHARES;
+use crate::cost::Cost;
 use crate::html::{escape, figure, interval, percent, short, table};
 use crate::results::{Plot, Results};
 use crate::setting::Priced;
@@ -40,6 +41,9 @@ pub fn page(results: &Results, summary: &Summary, plots: &[Plot]) -> String {
         format!("<h2>Policies</h2>{}", standings(results, summary)),
         format!("<h2>{} against the others</h2>{}", escape(&reading.policy), comparisons(results, summary)),
         format!("<h2>Costs of a question</h2>{}", costs(results, summary)),
+        format!("<h2>At equal accuracy and at equal cost</h2>{}", equal(results, summary)),
+        format!("<h2>Rounds of the training</h2>{}", rounds(results)),
+        format!("<h2>How the thresholds were swept</h2>{}", swept(results)),
         format!("<h2>Plots</h2>{figures}"),
         format!("<h2>Environment</h2>{}", table(&["", "value"], &environment, "")),
         format!("<h2>Make it again</h2><pre>{}</pre>", escape(&results.command)),
@@ -140,6 +144,77 @@ fn costs(results: &Results, summary: &Summary) -> String {
         short(rates.wire.token),
     );
     format!("{}<p></p>{}{note}", table(&traffic, &traffic_rows, ours), table(&bill, &bill_rows, ours))
+}
+
+fn equal(results: &Results, summary: &Summary) -> String {
+    let head = [
+        "policy",
+        "remote tokens at 95 % of the LLM's accuracy",
+        "calls",
+        "kB, stateless",
+        "USD a 1,000 questions, stateless",
+        "GB read from memory",
+        "seconds",
+        "accuracy at the recommended setting's GB",
+        "accuracy at its USD",
+    ];
+    let rows = summary.equal.iter().map(|row| {
+        let cell = |value: &dyn Fn(&Cost) -> String| row.at_target.as_ref().map_or("-".into(), value);
+        let costs = [
+            cell(&|c| percent(c.share)),
+            cell(&|c| short(c.calls)),
+            cell(&|c| short(c.bytes_stateless / 1e3)),
+            cell(&|c| short(1e3 * c.usd_stateless)),
+            cell(&|c| short(c.gigabytes)),
+            cell(&|c| short(c.seconds)),
+        ];
+        let accuracies = [row.at_gigabytes, row.at_usd].map(|value| value.map_or("-".into(), percent));
+        std::iter::once(row.policy.clone()).chain(costs).chain(accuracies).collect::<Vec<_>>()
+    });
+    table(&head, &rows.collect::<Vec<_>>(), &results.reading.policy)
+}
+
+fn rounds(results: &Results) -> String {
+    let head = [
+        "round",
+        "gold states",
+        "mixed states",
+        "settled by the shortcut",
+        "saved by neither",
+        "held-back loss",
+        "area on validation",
+        "calibration",
+        "calibration error",
+    ];
+    let rows = results.rounds.iter().map(|round| {
+        let labels = &round.labels;
+        vec![
+            round.number.to_string(),
+            labels.gold.to_string(),
+            labels.mixed.to_string(),
+            percent(labels.shortcut as f64 / labels.gold.max(1) as f64),
+            labels.lost.to_string(),
+            short(round.loss),
+            percent(round.area),
+            round.calibration.clone(),
+            format!("{:.4}", round.calibration_error[1]),
+        ]
+    });
+    table(&head, &rows.collect::<Vec<_>>(), "")
+}
+
+fn swept(results: &Results) -> String {
+    let questions = results.measurement.families.len() as f64;
+    let rows = results.measurement.sweeps.iter().filter(|sweep| !sweep.diverged.is_empty()).map(|sweep| {
+        let answers = questions * sweep.diverged.len() as f64;
+        let diverged = sweep.diverged.iter().sum::<u64>() as f64;
+        vec![sweep.policy.clone(), short(answers), percent(1.0 - diverged / answers), percent(diverged / answers)]
+    });
+    let note = "<p class=\"note\">Both models' own answers are recorded once. An answer that follows them to its end is \
+                read off the record; where it leaves them, decoding goes on with the models from there. Either way the \
+                answer is exact. The CSV counts them setting by setting.</p>";
+    let head = ["policy", "answers over all thresholds", "read off the record", "decoded anew from where they diverge"];
+    table(&head, &rows.collect::<Vec<_>>(), "") + note
 }
 
 #[cfg(test)]

@@ -1,11 +1,6 @@
 //! Playing: the routed decoder over a question's tree, so that evaluation and roll-outs follow the page's very rules.
 
-use crate::{
-    error::TrainError,
-    models::{LONGEST, Models},
-    signal::Scorer,
-    tree::Tree,
-};
+use crate::{error::TrainError, models::Models, signal::Scorer, tree::Tree};
 use citer_core::{
     Answer, Candidate, LocalModel, LocalStep, Mode, RemoteError, RemoteModel, RemoteToken, RoutedDecoder, Settings,
     Source, StopFlag, TokenId,
@@ -76,13 +71,28 @@ impl LocalModel for Local<'_, '_, '_> {
 }
 
 /// The LLM's side.
-struct Remote<'r, 'a, 's>(&'r Mutex<Table<'a, 's>>);
+struct Remote<'r, 'a, 's> {
+    table: &'r Mutex<Table<'a, 's>>,
+    failure: Option<TrainError>,
+}
 
 impl RemoteModel for Remote<'_, '_, '_> {
     async fn next_token(&mut self, prefix: &[TokenId]) -> Result<RemoteToken, RemoteError> {
-        let Table { models, tree, .. } = &mut *self.0.lock().await;
+        // Nothing more is asked of an LLM that has failed: the answer is thrown away.
+        if let Some(failure) = &self.failure {
+            return Err(RemoteError::BadAnswer(failure.to_string()));
+        }
+        let Table { models, tree, .. } = &mut *self.table.lock().await;
         let node = tree.find(prefix);
-        let token = models.large(tree, node).await.map_err(|e| RemoteError::BadAnswer(e.to_string()))?;
+        let large = models.large(tree, node).await;
+        let token = match large {
+            Ok(large) => large.token,
+            Err(e) => {
+                let answer = RemoteError::BadAnswer(e.to_string());
+                self.failure.get_or_insert(e);
+                return Err(answer);
+            }
+        };
         let tokens_sent = prefix.len() as u64;
         Ok(RemoteToken { token, top: Vec::new(), bytes_sent: 0, bytes_received: 0, tokens_sent, tokens_cached: 0 })
     }
@@ -96,15 +106,18 @@ impl Table<'_, '_> {
         prefix.extend_from_slice(begun);
         let engine = self.models.slm();
         let (capacity, tokenizer, format) = (engine.capacity(), engine.shared_tokenizer(), engine.format().clone());
-        let max_tokens = LONGEST.saturating_sub(begun.len()).max(1);
+        let max_tokens = self.models.longest().saturating_sub(begun.len()).max(1);
         let settings = Settings { mode, threshold, max_tokens, ..Settings::default() };
         let table = Mutex::new(Table { models: self.models, tree: self.tree, scorer: self.scorer });
         let mut local = Local { table: &table, tokenizer, ids: Vec::new(), capacity, format };
         let stop = StopFlag::default();
         let mut decoder = RoutedDecoder::new();
-        let mut remote = Remote(&table);
+        let mut remote = Remote { table: &table, failure: None };
         let answer = decoder.answer(&mut local, &mut remote, &prefix, &settings, &stop, |_| {});
         let answer = block_on(answer).map_err(|e| TrainError::Decode(e.to_string()))?;
+        if let Some(failure) = remote.failure {
+            return Err(failure);
+        }
         // On the page a failed request keeps the SLM's token; here it would be a silently wrong measurement.
         if let Some(event) = answer.events.iter().find(|event| matches!(event.source, Source::Forced(_))) {
             return Err(TrainError::Decode(format!("the LLM failed at token {} of an answer", event.index + 1)));

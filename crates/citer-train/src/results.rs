@@ -7,6 +7,7 @@ use crate::error::TrainError;
 use crate::interval::Share;
 use crate::page::page;
 use crate::plot::{Class, classes, curves, reliability};
+use crate::rounds::Round;
 use crate::summary::{Reading, Summary};
 use crate::sweep::{Measurement, Outcome};
 use crate::work::Work;
@@ -24,6 +25,8 @@ pub struct Results {
     pub reading: Reading,
     /// Calibration of the router's score.
     pub reliability: Vec<Bin>,
+    /// The rounds of the training, for comparison.
+    pub rounds: Vec<Round>,
     /// Classes of tokens with the share that was routed.
     pub classes: Vec<Class>,
     /// The measurement. Last, because it is long.
@@ -99,9 +102,9 @@ impl Results {
         let mut text = String::from(
             "policy,threshold,questions,right,accuracy,accuracy_low,accuracy_high,remote_share,tokens,calls,\
              tokens_sent_stateless,tokens_sent_session,tokens_cached,bytes_stateless,bytes_session,\
-             usd_stateless,usd_stateless_cached,usd_session,gigabytes_read,seconds\n",
+             usd_stateless,usd_stateless_cached,usd_session,gigabytes_read,seconds,answers_decoded_anew\n",
         );
-        let mut row = |policy: &str, threshold: Option<f64>, outcomes: &[Outcome], work: Work| {
+        let mut row = |policy: &str, threshold: Option<f64>, outcomes: &[Outcome], work: Work, anew: Option<u64>| {
             let right = outcomes.iter().filter(|o| o.right).count() as u64;
             let accuracy = Share::new(right, outcomes.len() as u64);
             let Cost { share, tokens, calls, sent, suffix, cached, .. } = self.reading.rates.cost(&work);
@@ -111,14 +114,16 @@ impl Results {
             let costs = [bytes_stateless, bytes_session, usd_stateless, usd_cached, usd_session, gigabytes, seconds];
             let numbers: Vec<String> = numbers.iter().chain(&costs).map(f64::to_string).collect();
             let threshold = threshold.map_or(String::new(), |t| t.to_string());
-            text += &format!("{},{threshold},{},{right},{}\n", field(policy), accuracy.total, numbers.join(","));
+            let (numbers, anew) = (numbers.join(","), anew.map_or(String::new(), |count| count.to_string()));
+            text += &format!("{},{threshold},{},{right},{numbers},{anew}\n", field(policy), accuracy.total);
         };
         let Measurement { slm, llm, sweeps, .. } = &self.measurement;
-        row("SLM alone", None, slm, Work::of_slm(slm));
-        row("LLM alone", None, llm, Work::of_llm(llm));
+        row("SLM alone", None, slm, Work::of_slm(slm), None);
+        row("LLM alone", None, llm, Work::of_llm(llm), None);
         for sweep in sweeps {
-            for (threshold, outcomes) in sweep.thresholds.iter().zip(&sweep.outcomes) {
-                row(&sweep.policy, Some(*threshold), outcomes, Work::of(outcomes));
+            for (setting, (threshold, outcomes)) in sweep.thresholds.iter().zip(&sweep.outcomes).enumerate() {
+                let anew = sweep.diverged.get(setting).copied();
+                row(&sweep.policy, Some(*threshold), outcomes, Work::of(outcomes), anew);
             }
         }
         text
@@ -140,6 +145,7 @@ pub(crate) mod tests {
             command: "citer eval --seed 1 > \"a & b\"".into(),
             environment: vec![("processor".into(), "<script>alert(1)</script>".into())],
             reading: reading(),
+            rounds: Vec::new(),
             reliability: vec![Bin { score: 0.5, share: 5.0 / 9.0, count: 9 }],
             classes: vec![Class { name: "numbers".into(), routed: Share::new(3, 9) }],
             measurement: measurement(),
@@ -156,6 +162,7 @@ pub(crate) mod tests {
         assert!(lines.len() == 1 + 2 + 4 && lines[6].split(',').count() == columns, "{csv}");
         assert!(lines[3].starts_with("\"a, \"\"b\"\"\",0.3,40,12,0.3,"), "{}", lines[3]);
         assert!(lines[1].starts_with("SLM alone,,40,8,0.2,") && lines[6].starts_with("ours,0.6,40,32,0.8,"), "{csv}");
+        assert!(lines[6].ends_with(",7") && lines[1].ends_with(','), "seven answers of 40 left the record: {csv}");
     }
 
     #[test]

@@ -5,22 +5,25 @@
 //! the validation area stops growing; the best round's router stays.
 
 use crate::{
-    calibrate::{Bin, Calibrated, Platt, calibrate},
+    calibrate::{Bin, Calibrated, Platt, Tried, calibrate},
+    cost::{Cost, Rates},
     curve::Curve,
     error::TrainError,
     fit::{Objective, fit},
     interval::Share,
-    label::{Label, Labeller, Origin, Rule, Summary},
+    label::{Label, Origin, Rule, Summary},
+    labelling::{Job, Progress, label},
     measure::{Policy, SHARES, measure, thresholds},
     signal::Signal,
     sweep::{Measurement, Outcome, Sweep},
+    work::Work,
     workers::Workers,
 };
-use citer_core::Mode;
 use citer_lm::Router;
 use citer_tasks::Question;
 use futures::executor::block_on;
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// Validation areas are taken from no remote token to this share.
 pub const MOST_SHARE: f64 = 0.3;
@@ -35,10 +38,39 @@ pub struct Plan<'a> {
     pub objective: Objective,
     /// Most rounds.
     pub rounds: usize,
-    /// The share of remote tokens that the recommended threshold aims at.
-    pub share: f64,
+    /// What the recommended threshold aims at.
+    pub target: Target,
+    /// What costs are computed with.
+    pub rates: Rates,
+    /// Where labels are kept, a folder a round; in memory alone without.
+    pub labels: Option<&'a Path>,
     /// Seed of weights and order.
     pub seed: u64,
+}
+
+/// What a recommended threshold must keep to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Target {
+    /// At most this share of remote tokens.
+    Share(f64),
+    /// At most so many requests an answer.
+    Calls(f64),
+    /// At most so many bytes an answer, without a session.
+    Bytes(f64),
+    /// At most so many US dollars an answer, without a session.
+    Usd(f64),
+}
+
+impl Target {
+    /// What it limits, at a setting.
+    fn spent(self, operating: &Operating) -> (f64, f64) {
+        match self {
+            Self::Share(most) => (operating.remote.value, most),
+            Self::Calls(most) => (operating.cost.calls, most),
+            Self::Bytes(most) => (operating.cost.bytes_stateless, most),
+            Self::Usd(most) => (operating.cost.usd_stateless, most),
+        }
+    }
 }
 
 /// What a round did.
@@ -54,10 +86,19 @@ pub struct Round {
     pub epoch: usize,
     /// The learning rate that won.
     pub rate: f64,
+    /// Whether class balance won.
+    #[serde(default)]
+    pub balanced: bool,
     /// Area under the validation curve up to [`MOST_SHARE`], over that share: a mean accuracy.
     pub area: f64,
     /// The calibration that was folded in.
     pub platt: Platt,
+    /// Its name.
+    #[serde(default)]
+    pub calibration: String,
+    /// All methods of calibration.
+    #[serde(default)]
+    pub calibrations: Vec<Tried>,
     /// Expected calibration error before and after.
     pub calibration_error: [f64; 2],
     /// The reliability figure after calibration.
@@ -88,6 +129,9 @@ pub struct Operating {
     pub remote: Share,
     /// Right answers.
     pub accuracy: Share,
+    /// Costs of an answer.
+    #[serde(default)]
+    pub cost: Cost,
 }
 
 /// A finished training.
@@ -105,10 +149,13 @@ pub struct Trained {
 }
 
 impl Round {
-    /// The threshold whose validation share comes closest to `share` without exceeding it; the lowest one else.
-    pub fn threshold(&self, share: f64) -> Option<Operating> {
-        let fits = self.operating.iter().filter(|o| o.remote.value <= share);
-        fits.max_by(|a, b| a.remote.value.total_cmp(&b.remote.value)).or(self.operating.first()).copied()
+    /// The threshold that comes closest to `target` on validation questions without exceeding it; the lowest one else.
+    pub fn threshold(&self, target: Target) -> Option<Operating> {
+        let fits = self.operating.iter().filter(|o| {
+            let (spent, most) = target.spent(o);
+            spent <= most
+        });
+        fits.max_by(|a, b| target.spent(a).0.total_cmp(&target.spent(b).0)).or(self.operating.first()).copied()
     }
 }
 
@@ -138,6 +185,7 @@ pub fn train(
     workers: &Workers,
     plan: &Plan,
     report: &mut dyn FnMut(String),
+    progress: &(dyn Fn(Progress) + Sync),
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<Trained, TrainError> {
     if plan.validation.is_empty() {
@@ -150,18 +198,25 @@ pub fn train(
     let mut labels = Vec::new();
     for number in 1..=plan.rounds.max(1) {
         report(format!("round {number}: labelling {} questions", plan.questions.len()));
-        labels = label(workers, plan.questions, &rule, number > 1, stop)?;
+        let folder = plan.labels.map(|folder| folder.join(format!("round-{number}")));
+        let job = Job { questions: plan.questions, rule: &rule, mixed: number > 1, folder: folder.as_deref() };
+        let labelled = label(workers, &job, progress, stop)?;
+        let total = Summary::total(&labelled);
+        labels = labelled.into_iter().flat_map(|question| question.labels).collect();
         // States of mixed decoding of earlier rounds stay: the router meets all of them again.
         mixed.extend(labels.iter().filter(|label| label.origin == Origin::Mixed).cloned());
         labels.retain(|label| label.origin != Origin::Mixed);
         labels.extend(mixed.iter().cloned());
-        let summary = Summary::of(&labels);
+        let Summary { skipped, steps, seconds, .. } = total;
+        let summary = Summary { skipped, steps, seconds, ..Summary::of(&labels) };
         report(format!("round {number}: {summary}"));
         let fitted = fit(&labels, plan.objective, plan.seed, workers.device, report)?;
-        let Calibrated { router, platt, before, after, bins } = calibrate(fitted.router, &labels, workers.device)?;
+        let calibrated = calibrate(fitted.router, &labels, workers.device)?;
+        let Calibrated { router, platt, method, tried, before, after, bins } = calibrated;
         let width = labels.first().map_or(0, |label| label.hidden.len());
         // What is measured is what ships: rounded to F16.
         let router = Router::load(width, &block_on(router.save())?, workers.device)?;
+        let current = router.clone();
         let signal = Signal::Router(router.clone());
         let chosen = thresholds(workers, plan.validation, std::slice::from_ref(&signal), &SHARES, stop)?;
         let policy = Policy {
@@ -180,14 +235,13 @@ pub fn train(
             .zip(&sweep.outcomes)
             .map(|(threshold, outcomes)| {
                 let [remote, accuracy] = shares(outcomes);
-                Operating { threshold: *threshold, remote, accuracy }
+                let cost = plan.rates.cost(&Work::of(outcomes));
+                Operating { threshold: *threshold, remote, accuracy, cost }
             })
             .collect();
         report(format!(
-            "round {number}: validation area {:.1} %, calibration error {:.4} (was {:.4})",
-            100.0 * area,
-            after,
-            before
+            "round {number}: validation area {:.1} %, calibration {method}, error {after:.4} (was {before:.4})",
+            100.0 * area
         ));
         rounds.push(Round {
             number,
@@ -195,8 +249,11 @@ pub fn train(
             loss: fitted.loss,
             epoch: fitted.epoch,
             rate: fitted.rate,
+            balanced: fitted.balanced,
             area,
             platt,
+            calibration: method,
+            calibrations: tried,
             calibration_error: [before, after],
             reliability: bins,
             operating,
@@ -206,8 +263,10 @@ pub fn train(
         if improved {
             best = Some((number, area, router));
         }
-        let threshold = rounds.last().and_then(|round| round.threshold(plan.share));
-        rule = Rule { mode: Mode::Router, threshold: threshold.map_or(0.5, |o| o.threshold as f32), signal };
+        let threshold = rounds.last().and_then(|round| round.threshold(plan.target));
+        let threshold = threshold.map_or(0.5, |o| o.threshold as f32);
+        // Named by its aim and not by the threshold, whose last digits may differ when a training goes on later.
+        rule = Rule::router(current, threshold, &format!("{:?}", plan.target))?;
         if !improved {
             report(format!("round {number} is no better than round {}: done", number - 1));
             break;
@@ -216,17 +275,4 @@ pub fn train(
     let nothing = || TrainError::Settings("no round ran: ask for at least one".into());
     let ((best, _, router), first) = best.zip(first).ok_or_else(nothing)?;
     Ok(Trained { router, first, best, rounds, labels })
-}
-
-/// Labels all questions.
-pub fn label(
-    workers: &Workers,
-    questions: &[Question],
-    rule: &Rule,
-    mixed: bool,
-    stop: &(dyn Fn() -> bool + Sync),
-) -> Result<Vec<Label>, TrainError> {
-    let labeller = Labeller { rule, device: workers.device, mixed };
-    let work = |models: &mut crate::models::Models, index: usize| labeller.label(models, index, &questions[index]);
-    Ok(workers.each(questions.len(), work, &|_| {}, stop)?.into_iter().flatten().collect())
 }

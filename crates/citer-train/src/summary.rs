@@ -4,6 +4,7 @@ use crate::bootstrap::{Bootstrap, Interval, RESAMPLES};
 use crate::compare::{Comparison, SHARES, share_at_target};
 use crate::cost::Rates;
 use crate::curve::Curve;
+use crate::equal::{Equal, equal};
 use crate::error::TrainError;
 use crate::setting::{self, FamilyRow, Priced};
 use crate::sweep::{Measurement, Outcome};
@@ -54,6 +55,8 @@ pub struct Summary {
     pub families: Vec<FamilyRow>,
     /// SLM alone, LLM alone, the recommended setting, then every other policy at the setting whose share is closest.
     pub costs: Vec<Priced>,
+    /// All policies at equal accuracy and at equal cost.
+    pub equal: Vec<Equal>,
     /// Remote share below which routing is faster than an LLM that streams, 0 to 1.
     pub break_even_time: f64,
     /// Remote share below which routing through a stateless API costs less than the LLM alone, 0 to 1.
@@ -95,6 +98,7 @@ impl Summary {
             comparisons: (0..names.len()).filter(|&i| i != ours).map(compare).collect(),
             families: setting::families(measurement, &measurement.sweeps[ours].outcomes[chosen]),
             costs: setting::costs(measurement, &reading.rates, ours, chosen),
+            equal: equal(measurement, &reading.rates, ours, chosen),
             break_even_time: reading.rates.times.break_even_share(),
             break_even_usd: reading.rates.prices.break_even_share(prompt, answer),
         })
@@ -118,6 +122,7 @@ pub(crate) mod tests {
             policy: policy.into(),
             thresholds: vec![0.3, 0.6],
             outcomes: vec![list(low, 1), list(high, 2)],
+            diverged: vec![3, 7],
         };
         Measurement {
             families: (0..40).map(|i| if i < 20 { "word" } else { "science" }.into()).collect(),

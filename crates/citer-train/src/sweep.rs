@@ -47,6 +47,10 @@ pub struct Sweep {
     pub thresholds: Vec<f64>,
     /// One list a setting, one outcome a question.
     pub outcomes: Vec<Vec<Outcome>>,
+    /// Answers at each setting that leave the recorded answers of both models, so that decoding went on from where they
+    /// do; all others are read off the record. Empty where nothing was recorded.
+    #[serde(default)]
+    pub diverged: Vec<u64>,
 }
 
 /// A whole measurement: all policies and both models alone, on the same questions.
@@ -87,6 +91,12 @@ impl Measurement {
             }
             if sweep.thresholds.len() != sweep.outcomes.len() || sweep.thresholds.iter().any(|t| !t.is_finite()) {
                 return wrong(format!("{} needs one finite threshold for each of its settings", sweep.policy));
+            }
+            let beyond = |count: &u64| *count > self.families.len() as u64;
+            if !sweep.diverged.is_empty() && sweep.diverged.len() != sweep.outcomes.len()
+                || sweep.diverged.iter().any(beyond)
+            {
+                return wrong(format!("{} has other settings or questions that diverge", sweep.policy));
             }
             for outcomes in &sweep.outcomes {
                 self.check_list(&sweep.policy, outcomes, true)?;
@@ -133,7 +143,12 @@ mod tests {
 
     fn measurement() -> Measurement {
         let list = vec![outcome(10), outcome(12)];
-        let sweep = Sweep { policy: "router".into(), thresholds: vec![0.2, 0.7], outcomes: vec![list.clone(); 2] };
+        let sweep = Sweep {
+            policy: "router".into(),
+            thresholds: vec![0.2, 0.7],
+            outcomes: vec![list.clone(); 2],
+            diverged: vec![0, 2],
+        };
         Measurement { families: vec!["b".into(), "a".into()], slm: list.clone(), llm: list, sweeps: vec![sweep] }
     }
 
@@ -158,6 +173,7 @@ mod tests {
         assert!(refused(&|m| m.sweeps[0].outcomes[0][0].remote = 6));
         assert!(refused(&|m| m.sweeps[0].outcomes[0][0].suffix = 99));
         assert!(refused(&|m| m.sweeps[0].thresholds[0] = f64::NAN));
+        assert!(refused(&|m| m.sweeps[0].diverged = vec![1]) && refused(&|m| m.sweeps[0].diverged[1] = 3));
         assert!(refused(&|m| m.sweeps.push(m.sweeps[0].clone())));
     }
 

@@ -32,6 +32,15 @@ impl Small {
     }
 }
 
+/// What the LLM says at a state.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Large {
+    /// Its greedy token.
+    pub token: TokenId,
+    /// Probability of its token; `NaN` where a server did not tell.
+    pub probability: f32,
+}
+
 /// Probabilities of `logits`.
 pub fn softmax(logits: &[f32]) -> Vec<f32> {
     let peak = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -48,7 +57,7 @@ struct Node {
     depth: usize,
     children: Vec<usize>,
     small: Option<Small>,
-    large: Option<TokenId>,
+    large: Option<Large>,
 }
 
 /// The states of one question. States are named by number; [`Tree::ROOT`] is the prompt.
@@ -80,13 +89,18 @@ impl Tree {
 
     /// The state after `token` at `node`.
     pub fn child(&mut self, node: usize, token: TokenId) -> usize {
-        if let Some(child) = self.nodes[node].children.iter().find(|child| self.nodes[**child].token == token) {
-            return *child;
+        if let Some(child) = self.known_child(node, token) {
+            return child;
         }
         let (child, depth) = (self.nodes.len(), self.nodes[node].depth + 1);
         self.nodes.push(Node { token, parent: node, depth, children: Vec::new(), small: None, large: None });
         self.nodes[node].children.push(child);
         child
+    }
+
+    /// The state after `token` at `node`, if it has been reached.
+    pub fn known_child(&self, node: usize, token: TokenId) -> Option<usize> {
+        self.nodes[node].children.iter().copied().find(|child| self.nodes[*child].token == token)
     }
 
     /// The states that `answer` passes, from the root on: one before each of its tokens.
@@ -135,7 +149,7 @@ impl Tree {
     }
 
     /// What the LLM says at a state, once known.
-    pub fn large(&self, node: usize) -> Option<TokenId> {
+    pub fn large(&self, node: usize) -> Option<Large> {
         self.nodes[node].large
     }
 
@@ -145,8 +159,8 @@ impl Tree {
     }
 
     /// Keeps what the LLM says.
-    pub fn set_large(&mut self, node: usize, token: TokenId) {
-        self.nodes[node].large = Some(token);
+    pub fn set_large(&mut self, node: usize, large: Large) {
+        self.nodes[node].large = Some(large);
     }
 }
 

@@ -1,24 +1,53 @@
 //! Workers: questions spread over threads, each with its own copy of the models, results in the questions' order.
 
-use crate::{error::TrainError, models::Models};
+use crate::{
+    error::TrainError,
+    label::{Limits, Skip, gold},
+    models::Models,
+    teacher::Teacher,
+};
 use burn::tensor::Device;
-use citer_lm::LlmFiles;
+use citer_lm::{Config, LlmFiles, LoadError, Tokenizer, chat::ChatFormat};
+use citer_tasks::Question;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// The files both models are loaded from, once a worker.
+/// What both models are made from, once a worker.
 pub struct Workers<'a> {
     /// The SLM.
     pub slm: &'a LlmFiles,
     /// The LLM.
-    pub llm: &'a LlmFiles,
+    pub llm: Teacher<'a>,
     /// Where they run.
     pub device: &'a Device,
-    /// How many threads.
+    /// How many threads: as many questions are in work at once.
     pub threads: usize,
+    /// Most tokens of an answer.
+    pub longest: usize,
 }
 
 impl Workers<'_> {
+    /// The questions that both models can hold with their gold answers, and why the others are left out.
+    pub fn fitting(&self, questions: Vec<Question>) -> Result<(Vec<Question>, Vec<(String, Skip)>), TrainError> {
+        let room = |files: &LlmFiles| Ok::<_, LoadError>(Config::from_json(&files.config)?.max_position_embeddings);
+        let llm = match &self.llm {
+            Teacher::Files(files) => Some(room(files)?),
+            Teacher::Asked { ask, .. } => ask.room(),
+        };
+        let slm = room(self.slm)?;
+        let limits = Limits { room: llm.map_or(slm, |llm| llm.min(slm)), longest: self.longest };
+        let tokenizer = Tokenizer::from_json(&self.slm.tokenizer)?;
+        let format = ChatFormat::new(&tokenizer)?;
+        let (mut kept, mut skipped) = (Vec::with_capacity(questions.len()), Vec::new());
+        for question in questions {
+            match gold(&tokenizer, &format, limits, &question)? {
+                Ok(_) => kept.push(question),
+                Err(skip) => skipped.push((question.id, skip)),
+            }
+        }
+        Ok((kept, skipped))
+    }
+
     /// Runs `work` on the numbers below `count` and returns the results in order. `done` hears how many are finished;
     /// `stop` ends the run early with [`TrainError::Stopped`].
     pub fn each<T: Send>(
@@ -32,7 +61,7 @@ impl Workers<'_> {
         let failed = AtomicBool::new(false);
         let results = Mutex::new(Vec::with_capacity(count));
         let run = || {
-            let mut models = Models::load(self.slm, self.llm, self.device)?;
+            let mut models = Models::load(self.slm, &self.llm, self.device, self.longest)?;
             loop {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 if index >= count {

@@ -9,6 +9,7 @@ use citer_train::measure::{Policy, measure, thresholds};
 use citer_train::models::{LONGEST, Models};
 use citer_train::play::Table;
 use citer_train::signal::{Scorer, Signal};
+use citer_train::teacher::Teacher;
 use citer_train::workers::Workers;
 use citer_train::{TrainError, recipes, vocabulary};
 use futures::executor::block_on;
@@ -54,7 +55,7 @@ fn the_tree_answers_as_the_engines_do() {
     let device = device::cpu();
     let (slm, llm) = (files(1), files(2));
     let router = Router::random(config().hidden_size, 5, &device);
-    let mut models = Models::load(&slm, &llm, &device).unwrap();
+    let mut models = Models::load(&slm, &Teacher::Files(&llm), &device, LONGEST).unwrap();
     let signal = Signal::Router(router.clone());
     let tokenizer = Arc::new(citer_lm::Tokenizer::from_json(&slm.tokenizer).unwrap());
     let decoder = weights::load(&config(), &slm.weights, &device).unwrap();
@@ -97,11 +98,11 @@ fn the_tree_answers_as_the_engines_do() {
 fn gold_states_are_labelled_to_the_end_and_prompts_by_whole_answers() {
     let device = device::cpu();
     let (slm, llm) = (files(1), files(2));
-    let mut models = Models::load(&slm, &llm, &device).unwrap();
+    let mut models = Models::load(&slm, &Teacher::Files(&llm), &device, LONGEST).unwrap();
     let rule = Rule::slm_alone();
     let question = &questions()[0];
-    let labeller = Labeller { rule: &rule, device: &device, mixed: true };
-    let labels = labeller.label(&mut models, 7, question).unwrap();
+    let labeller = Labeller { rule: &rule, device: &device, mixed: true, shortcut: true };
+    let labels = labeller.label(&mut models, 7, std::slice::from_ref(question)).unwrap().remove(0).labels;
     let gold = models.format().answer(models.tokenizer(), &question.solution).unwrap();
     let states: Vec<_> = labels.iter().filter(|label| label.origin == Origin::Gold).collect();
     assert_eq!(states.len(), gold.len(), "one state a gold token, the end included");
@@ -124,7 +125,7 @@ fn measurements_do_not_depend_on_the_number_of_workers() {
     let (slm, llm) = (files(1), files(2));
     let questions = questions();
     let run = |threads| {
-        let workers = Workers { slm: &slm, llm: &llm, device: &device, threads };
+        let workers = Workers { slm: &slm, llm: Teacher::Files(&llm), device: &device, threads, longest: LONGEST };
         let signals = [Signal::Entropy, Signal::Random { seed: 4 }];
         let chosen = thresholds(&workers, &questions, &signals, &[0.1, 0.5], &|| false).unwrap();
         let policies: Vec<_> = signals
@@ -148,8 +149,115 @@ fn measurements_do_not_depend_on_the_number_of_workers() {
 fn a_run_can_be_stopped() {
     let device = device::cpu();
     let slm = files(1);
-    let workers = Workers { slm: &slm, llm: &slm, device: &device, threads: 2 };
+    let workers = Workers { slm: &slm, llm: Teacher::Files(&slm), device: &device, threads: 2, longest: LONGEST };
     let result = workers.each(10, |_, index| Ok(index), &|_| {}, &|| true);
     assert!(matches!(result, Err(TrainError::Stopped)));
     assert_eq!(workers.each(10, |_, index| Ok(index), &|_| {}, &|| false).unwrap(), (0..10).collect::<Vec<_>>());
+}
+
+#[test]
+fn walked_states_are_those_of_decoding_and_each_is_computed_once() {
+    let device = device::cpu();
+    let (slm, llm) = (files(1), files(2));
+    let teacher = Teacher::Files(&llm);
+    let question = &questions()[1];
+    let mut walking = Models::load(&slm, &teacher, &device, LONGEST).unwrap();
+    let gold = walking.format().answer(walking.tokenizer(), &question.solution).unwrap();
+    let mut walked = walking.tree(&question.prompt).unwrap();
+    walking.walk(&mut [&mut walked], &[&gold]).unwrap();
+    let mut stepping = Models::load(&slm, &teacher, &device, LONGEST).unwrap();
+    let mut stepped = stepping.tree(&question.prompt).unwrap();
+    for node in stepped.along(&gold) {
+        block_on(stepping.small(&mut stepped, node)).unwrap();
+        block_on(stepping.large(&mut stepped, node)).unwrap();
+        let (a, b) = (walked.small(node).unwrap(), stepped.small(node).unwrap());
+        assert_eq!((a.token, walked.large(node).unwrap().token), (b.token, stepped.large(node).unwrap().token));
+        assert!(a.hidden.iter().zip(&b.hidden).all(|(a, b)| (a - b).abs() < 1e-4), "{a:?} and {b:?}");
+    }
+    let once = stepping.steps;
+    assert_eq!((once.slm, once.llm), (gold.len() as u64, gold.len() as u64));
+    let signal = Signal::Peak;
+    let mut scorer = Scorer::new(&signal, 0, &device);
+    let mut play = |models: &mut Models, tree: &mut citer_train::tree::Tree| {
+        Table { models, tree, scorer: &mut scorer }.play(&[], Mode::Router, 0.5).unwrap();
+        models.steps
+    };
+    let first = play(&mut stepping, &mut stepped);
+    assert_eq!(play(&mut stepping, &mut stepped), first, "an answer played again computes nothing");
+}
+
+#[test]
+fn one_cap_ends_answers_and_roll_outs_alike() {
+    let device = device::cpu();
+    let (slm, llm) = (files(1), files(2));
+    let longest = 17;
+    let mut models = Models::load(&slm, &Teacher::Files(&llm), &device, longest).unwrap();
+    let signal = Signal::Peak;
+    for question in questions() {
+        let mut tree = models.tree(&question.prompt).unwrap();
+        for begun in [0, 5] {
+            for mode in [Mode::LocalOnly, Mode::Router, Mode::RemoteOnly] {
+                let mut scorer = Scorer::new(&signal, 0, &device);
+                let ids = vec![50; begun];
+                let mut table = Table { models: &mut models, tree: &mut tree, scorer: &mut scorer };
+                let rest = table.play(&ids, mode, 0.5).unwrap();
+                let ends = rest.events.last().is_some_and(|event| models.format().is_end(event.id));
+                assert!(ends || begun + rest.events.len() == longest, "{mode:?} from {begun}");
+                let inner = &rest.events[..rest.events.len() - 1];
+                assert!(inner.iter().all(|event| !models.format().is_end(event.id)), "nothing follows the end");
+            }
+        }
+    }
+}
+
+#[test]
+fn training_labels_and_decoding_read_the_same_ids() {
+    let device = device::cpu();
+    let (slm, llm) = (files(1), files(2));
+    let models = Models::load(&slm, &Teacher::Files(&llm), &device, LONGEST).unwrap();
+    for question in suite(Split::Train, 3, 4) {
+        let (tokenizer, format) = (models.tokenizer(), models.format());
+        let trained =
+            citer_train::batch::Example::new(tokenizer, format, &question.prompt, &question.solution).unwrap();
+        let tree = models.tree(&question.prompt).unwrap();
+        let gold = format.answer(tokenizer, &question.solution).unwrap();
+        assert_eq!(trained.ids, [tree.prompt(), &gold[..]].concat());
+        assert_eq!(trained.answer, tree.prompt().len());
+        assert!(format.is_end(*gold.last().unwrap()));
+    }
+}
+
+#[test]
+fn many_questions_at_once_say_what_each_says_alone() {
+    let device = device::cpu();
+    let (slm, llm) = (files(1), files(2));
+    let teacher = Teacher::Files(&llm);
+    // Short answers, so that the context never cuts a batch.
+    let longest = 30;
+    let mut models = Models::load(&slm, &teacher, &device, longest).unwrap();
+    let mut alone = Models::load(&slm, &teacher, &device, longest).unwrap();
+    // More than one batch, prompts of many lengths.
+    let questions = suite(Split::Train, 8, 8);
+    let mut trees: Vec<_> = questions.iter().map(|question| models.tree(&question.prompt).unwrap()).collect();
+    let lengths: std::collections::BTreeSet<usize> = trees.iter().map(|tree| tree.prompt().len()).collect();
+    assert!(trees.len() > 32 && lengths.len() > 5);
+    models.answer(&mut trees.iter_mut().collect::<Vec<_>>()).unwrap();
+    let computed = models.steps;
+    let signal = Signal::Peak;
+    for tree in &mut trees {
+        let mut own = citer_train::tree::Tree::new(tree.prompt().to_vec());
+        for mode in [Mode::LocalOnly, Mode::RemoteOnly] {
+            let mut scorer = Scorer::new(&signal, 0, &device);
+            let mut many = Table { models: &mut models, tree, scorer: &mut scorer };
+            let many = many.play(&[], mode, 0.0).unwrap().ids();
+            let mut scorer = Scorer::new(&signal, 0, &device);
+            let mut one = Table { models: &mut alone, tree: &mut own, scorer: &mut scorer };
+            assert_eq!(many, one.play(&[], mode, 0.0).unwrap().ids(), "{mode:?}");
+        }
+        for node in own.along(&[]) {
+            let (a, b) = (tree.small(node).unwrap(), own.small(node).unwrap());
+            assert!(a.hidden.iter().zip(&b.hidden).all(|(a, b)| (a - b).abs() < 1e-4), "{a:?} and {b:?}");
+        }
+    }
+    assert_eq!(models.steps, computed, "some states were left to be computed alone");
 }

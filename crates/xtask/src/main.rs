@@ -5,6 +5,7 @@ mod command;
 mod demo;
 mod e2e;
 mod failure;
+mod fuzz;
 mod lint;
 mod native;
 mod openai;
@@ -54,6 +55,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
             result
         }
         Request::Lint { all } => lint::run(&place, &mut steps, all),
+        Request::Fuzz { seconds } => fuzz::run(&place, &mut steps, seconds),
         Request::BuildWeb => web::build(&place, &mut steps),
         Request::E2e => {
             native::build(&place, &mut steps)?;

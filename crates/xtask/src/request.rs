@@ -1,14 +1,15 @@
 //! The request: what the command line asks for.
 
-use crate::{failure::Failure, test::STEPS};
+use crate::{failure::Failure, fuzz, test::STEPS};
 
 /// What `cargo xtask help` prints.
 pub const HELP: &str = "\
 Usage: cargo xtask COMMAND
 
   demo [--no-open]        build everything, serve the page and open it; Ctrl-C ends it
-  test [--skip STEP]...   everything that must pass: lint, native, web, openai, e2e
+  test [--skip STEP]...   everything that must pass: lint, native, fuzz, web, openai, e2e
   lint [--all]            formatting and clippy of the light crates; with --all of every crate
+  fuzz [--seconds N]      hostile model files for every parser, N seconds (60) each
   build-web               the page and its engine in dist/
   e2e                     the browser test alone
   help                    this text
@@ -22,6 +23,7 @@ pub enum Request {
     Demo { open: bool },
     Test { skip: Vec<String> },
     Lint { all: bool },
+    Fuzz { seconds: u32 },
     BuildWeb,
     E2e,
 }
@@ -37,6 +39,11 @@ impl Request {
             ["test", rest @ ..] => Ok(Self::Test { skip: skipped(rest)? }),
             ["lint"] => Ok(Self::Lint { all: false }),
             ["lint", "--all"] => Ok(Self::Lint { all: true }),
+            ["fuzz"] => Ok(Self::Fuzz { seconds: fuzz::LONG }),
+            ["fuzz", "--seconds", number] => match number.parse() {
+                Ok(seconds) if seconds > 0 => Ok(Self::Fuzz { seconds }),
+                _ => Err(Failure::new(format!("`{number}`: write a number of seconds from 1"))),
+            },
             ["build-web"] => Ok(Self::BuildWeb),
             ["e2e"] => Ok(Self::E2e),
             _ => Err(Failure::new(format!("`{}` is not a task.\n\n{HELP}", words.join(" ")))),
@@ -69,11 +76,12 @@ mod tests {
         let skip = vec!["lint".to_owned(), "e2e".to_owned()];
         assert_eq!(read("test --skip lint --skip e2e"), Ok(Request::Test { skip }));
         assert_eq!(read("lint --all"), Ok(Request::Lint { all: true }));
+        assert_eq!(read("fuzz --seconds 5"), Ok(Request::Fuzz { seconds: 5 }));
     }
 
     #[test]
     fn refuses_what_it_does_not_know() {
-        for line in ["deploy", "demo --now", "test --skip", "test --skip everything", "e2e extra"] {
+        for line in ["deploy", "demo --now", "test --skip", "test --skip everything", "e2e extra", "fuzz --seconds 0"] {
             assert!(read(line).is_err(), "{line}");
         }
     }

@@ -1,9 +1,9 @@
 //! Test: everything that must pass, from the cheapest to the dearest.
 
-use crate::{e2e, failure::Failure, lint, native, openai, place::Place, step::Steps, system, web};
+use crate::{e2e, failure::Failure, fuzz, lint, native, openai, place::Place, step::Steps, system, web};
 
 /// The steps' names, for `--skip`.
-pub const STEPS: [&str; 5] = ["lint", "native", "web", "openai", "e2e"];
+pub const STEPS: [&str; 6] = ["lint", "native", "fuzz", "web", "openai", "e2e"];
 
 /// Runs all steps but those in `skip`.
 pub fn run(place: &Place, steps: &mut Steps, skip: &[String]) -> Result<(), Failure> {
@@ -18,6 +18,7 @@ pub fn run(place: &Place, steps: &mut Steps, skip: &[String]) -> Result<(), Fail
                 steps.run("graphics", "a driver for the native GPU tests", || system::graphics(place))?;
                 native::test(place, steps)?;
             }
+            "fuzz" => fuzz::run(place, steps, fuzz::SHORT)?,
             "web" => web::build(place, steps)?,
             "openai" => {
                 native::build(place, steps)?;

@@ -1,9 +1,11 @@
-//! Tools for the web build: the wasm target, wasm-bindgen, Trunk and the wasm optimiser, each installed when missing.
+//! Tools: the wasm target, wasm-bindgen, Trunk and the wasm optimiser for the web build, and cargo-fuzz; each installed
+//! when missing.
 
 use crate::{command, failure::Failure, place::Place, version};
 use std::{env, fs, path::PathBuf};
 
 const TRUNK: &str = "0.21.14";
+const CARGO_FUZZ: &str = "0.13.2";
 const BINARYEN: &str = "132.0.0";
 
 /// Installs what the web build lacks.
@@ -16,6 +18,11 @@ pub fn web(place: &Place) -> Result<(), Failure> {
     // Its published lock file names a crate version that can no longer be had, so it is resolved anew.
     cargo_tool(place, "wasm-bindgen", "wasm-bindgen-cli", &wasm_bindgen, false)?;
     cargo_tool(place, "trunk", "trunk", TRUNK, true)
+}
+
+/// Installs cargo-fuzz where it is missing.
+pub fn fuzz(place: &Place) -> Result<(), Failure> {
+    cargo_tool(place, "cargo-fuzz", "cargo-fuzz", CARGO_FUZZ, true)
 }
 
 fn wasm_target(place: &Place) -> Result<(), Failure> {

@@ -1,5 +1,6 @@
 //! The benchmark in the browser: the same report as `citer bench`.
 
+use crate::calls;
 use crate::download::download;
 use crate::engine::{loading, shipped};
 use citer_files::{ModelFiles, model_files};
@@ -14,6 +15,7 @@ pub async fn run(models_url: &str, model_url: Option<&str>, plan: &Plan) -> Resu
     let longest = plan.contexts.iter().copied().max().unwrap_or_default() + 2 * plan.decode;
     let options = Options { capacity: longest.next_multiple_of(64), ..Options::default() };
     let progress = |share: f32| loading("Preparing the model", share);
+    let calls = calls::watch();
     let gpu = Gpu::open().await.map_err(|e| e.to_string())?;
     let (name, begun, mut engine) = match model_url {
         Some(url) => {
@@ -43,6 +45,7 @@ pub async fn run(models_url: &str, model_url: Option<&str>, plan: &Plan) -> Resu
         threads: navigator.hardware_concurrency() as usize,
         load_ms: begun.elapsed().as_secs_f64() * 1000.0,
         peak: &memory,
+        calls: &|| Some(calls.get()),
     };
     let report = bench(&mut engine, &run, plan, |what| loading(what, 1.0)).await.map_err(|e| e.to_string())?;
     serde_json::to_string(&report).map_err(|e| e.to_string())

@@ -2,6 +2,7 @@
 
 mod answer;
 mod bench;
+mod calls;
 mod download;
 mod engine;
 mod library;

@@ -25,10 +25,10 @@ pub const fn chunks(capacity: usize) -> usize {
 /// `[kv_heads, capacity, vectors]`, `mixed` `[tokens, heads, chunks, vectors]` vectors of four; `peaks`
 /// `[tokens, heads, chunks, 2]` with the chunk's highest score and the sum of its weights.
 #[cube(launch_unchecked)]
-pub fn attend_alone(
+pub fn attend_alone<C: Float>(
     query: &[F4],
-    keys: &[F4],
-    values: &[F4],
+    keys: &[Vector<C, Const<4>>],
+    values: &[Vector<C, Const<4>>],
     state: &[u32],
     mixed: &mut [F4],
     peaks: &mut [f32],
@@ -58,7 +58,8 @@ pub fn attend_alone(
             let mut product = F4::new(0.0f32);
             #[unroll]
             for vector in 0..vectors {
-                product += query[asked + vector] * keys[(key_head * vectors + vector) * capacity + position];
+                product +=
+                    query[asked + vector] * F4::cast_from(keys[(key_head * vectors + vector) * capacity + position]);
             }
             let score =
                 (product.extract(0usize) + product.extract(1usize) + product.extract(2usize) + product.extract(3usize))
@@ -76,7 +77,8 @@ pub fn attend_alone(
             weight += share;
             #[unroll]
             for vector in 0..vectors {
-                sums[vector] += F4::new(share) * values[(key_head * capacity + position) * vectors + vector];
+                sums[vector] +=
+                    F4::new(share) * F4::cast_from(values[(key_head * capacity + position) * vectors + vector]);
             }
         }
         let place = (token * heads.queries + head) * count + chunk;
@@ -94,10 +96,10 @@ pub fn attend_alone(
 /// Shapes as in [`attend_alone`], with `values` `[kv_heads, capacity, padded]` and `mixed`
 /// `[tokens, heads, chunks, padded]` in single floats.
 #[cube(launch_unchecked)]
-pub fn attend_together(
+pub fn attend_together<C: Float>(
     query: &[F4],
-    keys: &[F4],
-    values: &[f32],
+    keys: &[Vector<C, Const<4>>],
+    values: &[C],
     state: &[u32],
     mixed: &mut [f32],
     peaks: &mut [f32],
@@ -126,7 +128,7 @@ pub fn attend_together(
         let mut product = F4::new(0.0f32);
         #[unroll]
         for vector in 0..vectors {
-            product += query[asked + vector] * keys[(key_head * vectors + vector) * capacity + position];
+            product += query[asked + vector] * F4::cast_from(keys[(key_head * vectors + vector) * capacity + position]);
         }
         score = (product.extract(0usize) + product.extract(1usize) + product.extract(2usize) + product.extract(3usize))
             * comptime!(1.0 / (heads.width as f32).sqrt()).runtime();
@@ -148,7 +150,7 @@ pub fn attend_together(
     for value in range_stepped(lane, padded, CHUNK) {
         let mut sum = 0.0f32;
         for other in 0..covered {
-            sum += shares[other] * values[(key_head * capacity + from + other) * padded + value];
+            sum += shares[other] * f32::cast_from(values[(key_head * capacity + from + other) * padded + value]);
         }
         mixed[place * padded + value] = sum;
     }

@@ -29,7 +29,9 @@ pub fn decode_at(word: U4, shift: u32, #[comptime] format: Format) -> F4 {
         } else if comptime!(format == Format::F16) {
             half_to_float(code)
         } else {
-            F4::cast_from(code) - F4::new(comptime!(format.offset() as f32).runtime())
+            // A code below 2^23 in the bits of 2^23 is exact and needs no conversion.
+            F4::reinterpret(code | U4::new(1258291200u32))
+                - F4::new(comptime!((8_388_608 + format.offset()) as f32).runtime())
         }
     }
 }

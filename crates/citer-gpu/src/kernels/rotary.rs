@@ -1,4 +1,5 @@
-//! Rotation of queries and keys (RoPE, arXiv 2104.09864, half-split layout) and the write into the KV cache.
+//! Rotation of queries and keys (RoPE, arXiv 2104.09864, half-split layout) and the write into the KV cache, whose numbers
+//! are f32 or, where the adapter has it and it is asked for, f16 (`C`).
 
 // The macro writes public items of its own beside each kernel.
 #![allow(missing_docs)]
@@ -50,15 +51,15 @@ fn head_norm(qkv: &[f32], from: usize, #[comptime] width: usize, #[comptime] eps
 /// Shapes: `qkv` `[tokens, row]`; `gains` `[2, width]` for queries and keys; `cosines`, `sines` `[capacity, width / 2]`;
 /// `query` `[tokens, heads, padded]`; `keys` `[kv_heads, vectors, capacity, 4]`; `values` `[kv_heads, capacity, padded]`.
 #[cube(launch_unchecked)]
-pub fn rotate(
+pub fn rotate<C: Float>(
     qkv: &[f32],
     gains: &[f32],
     cosines: &[f32],
     sines: &[f32],
     state: &[u32],
     query: &mut [f32],
-    keys: &mut [f32],
-    values: &mut [f32],
+    keys: &mut [C],
+    values: &mut [C],
     #[comptime] heads: Heads,
     #[comptime] norms: bool,
     #[comptime] epsilon: u32,
@@ -101,13 +102,13 @@ pub fn rotate(
             let head = head - heads.queries;
             let high = half + low;
             let vectors = comptime!(heads.vectors());
-            keys[((head * vectors + low / 4) * heads.capacity + position) * 4 + low % 4] = a;
-            keys[((head * vectors + high / 4) * heads.capacity + position) * 4 + high % 4] = b;
+            keys[((head * vectors + low / 4) * heads.capacity + position) * 4 + low % 4] = C::cast_from(a);
+            keys[((head * vectors + high / 4) * heads.capacity + position) * 4 + high % 4] = C::cast_from(b);
         } else {
             let head = head - heads.queries - heads.keys;
             let to = (head * heads.capacity + position) * padded;
-            values[to + low] = a;
-            values[to + half + low] = b;
+            values[to + low] = C::cast_from(a);
+            values[to + half + low] = C::cast_from(b);
         }
     }
 }
