@@ -11,7 +11,6 @@ pub const SHIPPED: &str = "Built-in model";
 pub const SHIPPED_ORIGIN: &str = "comes with this page, with its router";
 pub const IN_USE: &str = "in use";
 pub const USE: &str = "Use";
-pub const DOWNLOAD: &str = "Download";
 pub const RESUME: &str = "Resume";
 pub const PAUSE: &str = "Pause";
 pub const CHECK: &str = "Check";

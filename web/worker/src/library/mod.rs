@@ -142,10 +142,11 @@ impl Shelf {
             if damaged > 0 && !local {
                 complete(&library.storage, &Network::new(&stop), &mut manifest, &stop, reporter(model)).await?;
             }
+            let found = if damaged == 1 { "1 damaged part".to_owned() } else { format!("{damaged} damaged parts") };
             let text = match (damaged, local) {
                 (0, _) => "Every byte is as it should be.".to_owned(),
-                (parts, false) => format!("{parts} damaged parts were found and fetched again."),
-                (parts, true) => format!("{parts} damaged parts were found: import the file again to replace them."),
+                (_, false) => format!("{found}: found and fetched again."),
+                (_, true) => format!("{found}: choose the same files again to replace it."),
             };
             tell(LibraryNews::Done { model: model.into(), text });
             Ok(())
