@@ -267,8 +267,8 @@ impl Labeller<'_> {
             if self.mixed {
                 self.on_policy(&mut desk, &gold, &mut labels)?;
             }
-            let Steps { slm, llm } = desk.models.steps - before;
-            labelled.steps = Steps { slm: slm + shared.slm / count, llm: llm + shared.llm / count };
+            let Steps { slm, llm, rolled } = desk.models.steps - before;
+            labelled.steps = Steps { slm: slm + shared.slm / count, llm: llm + shared.llm / count, rolled };
             labelled.seconds = seconds + begun.elapsed().as_secs_f64();
             labelled.labels = labels;
         }
@@ -329,6 +329,7 @@ impl Labeller<'_> {
         let capacity = desk.models.slm().capacity();
         if !desk.models.format().is_end(token) && desk.tree.prompt().len() + ids.len() < capacity {
             let rest = desk.table().play(&ids, self.rule.mode, self.rule.threshold)?;
+            desk.models.steps.rolled += rest.events.len() as u64;
             ids.extend(rest.ids());
         }
         Ok(is_correct(desk.question, &desk.models.tokenizer().decode(&ids)))

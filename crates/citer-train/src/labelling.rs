@@ -176,15 +176,18 @@ impl std::fmt::Display for Saving {
         let share = |part: usize| 100.0 * part as f64 / self.states.max(1) as f64;
         write!(
             f,
-            "the shortcut, on {} questions: {:.1} % of {} gold states needed no roll-out; LLM tokens {} instead of {}, SLM \
-            tokens {} instead of {}, {:.2} s instead of {:.2} s; the same action preferred at {:.1} % of the states",
+            "the shortcut, on {} questions: {:.1} % of {} gold states needed no roll-out; roll-outs of {} tokens instead of \
+            {}, over trees {} SLM and {} LLM states computed in all instead of {} and {}; {:.2} s instead of {:.2} s; the \
+            same action preferred at {:.1} % of the states",
             self.questions,
             100.0 - share(self.with.rolled_out),
             self.states,
-            self.with.steps.llm,
-            self.without.steps.llm,
+            self.with.steps.rolled,
+            self.without.steps.rolled,
             self.with.steps.slm,
+            self.with.steps.llm,
             self.without.steps.slm,
+            self.without.steps.llm,
             self.with.seconds,
             self.without.seconds,
             share(self.agreeing)

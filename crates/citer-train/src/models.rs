@@ -34,13 +34,16 @@ pub struct Steps {
     pub slm: u64,
     /// The LLM; of a server, tokens used.
     pub llm: u64,
+    /// Tokens of roll-outs, those at states that were known already included: without a tree all of them are computed.
+    #[serde(default)]
+    pub rolled: u64,
 }
 
 impl std::ops::Sub for Steps {
     type Output = Self;
 
     fn sub(self, other: Self) -> Self {
-        Self { slm: self.slm - other.slm, llm: self.llm - other.llm }
+        Self { slm: self.slm - other.slm, llm: self.llm - other.llm, rolled: self.rolled - other.rolled }
     }
 }
 
@@ -48,7 +51,7 @@ impl std::ops::Add for Steps {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        Self { slm: self.slm + other.slm, llm: self.llm + other.llm }
+        Self { slm: self.slm + other.slm, llm: self.llm + other.llm, rolled: self.rolled + other.rolled }
     }
 }
 
@@ -161,7 +164,7 @@ impl Models {
         let mut walked = Vec::with_capacity(answers.len());
         for ((tree, answer), (small, large)) in trees.iter_mut().zip(answers).zip(small.into_iter().zip(large)) {
             let states = answer.len() as u64;
-            self.steps = self.steps + Steps { slm: states, llm: states };
+            self.steps = self.steps + Steps { slm: states, llm: states, rolled: 0 };
             let mut path = Vec::with_capacity(answer.len());
             for (((node, token), small), (large, chance)) in
                 tree.along(answer).into_iter().zip(*answer).zip(small).zip(large)

@@ -337,7 +337,7 @@ mod tests {
         let done = Labelled {
             labels: cases.enumerate().map(label).collect(),
             skipped: None,
-            steps: Steps { slm: 5, llm: 6 },
+            steps: Steps { slm: 5, llm: 6, rolled: 7 },
             seconds: 0.5,
         };
         vec![done, Labelled { skipped: Some(Skip::TooLong { tokens: 300, room: 256 }), ..Labelled::default() }]
