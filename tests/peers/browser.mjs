@@ -22,6 +22,7 @@ export async function visit(url, options) {
   const profile = await mkdtemp(path.join(tmpdir(), 'citer-peers-'));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: options.chrome, headless: true, args: flags(options), timeout: 60_000,
+    handleSIGINT: false, handleSIGTERM: false,
   });
   try {
     const page = await context.newPage();

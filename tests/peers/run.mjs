@@ -122,6 +122,14 @@ async function main() {
     ['/', path.resolve(settings.dist)],
   ]);
   const runs = Object.fromEntries(settings.engines.map((name) => [name, []]));
+  const report = () => console.log(JSON.stringify({ environment: environment(settings, runs), ...summary(runs, expected), runs }, null, 2));
+  for (const [signal, status] of [['SIGINT', 130], ['SIGTERM', 143]]) {
+    // Playwright closes the browser when the process ends.
+    process.once(signal, () => {
+      report();
+      process.exit(status);
+    });
+  }
   for (let round = 1; round <= settings.rounds; round += 1) {
     for (const name of settings.engines) {
       const run = await measure(name, server.origin, settings);
@@ -131,9 +139,7 @@ async function main() {
     }
   }
   server.close();
-  console.log(JSON.stringify({ environment: environment(settings, runs), ...summary(runs, expected), runs }, null, 2));
+  report();
 }
 
-// Playwright closes the browser on this signal; without more the next engine would start.
-process.once('SIGTERM', () => process.exit(143));
 await main().catch((error) => fail(error.message, 1));
