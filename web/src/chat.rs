@@ -177,6 +177,10 @@ impl Chat {
                 let token = Token { event, local_text, remote_text };
                 self.conversation.update(|conversation| conversation.add_token(answer, token));
             }
+            FromWorker::Reading { answer, done, total } => {
+                let share = done as f32 / total.max(1) as f32;
+                self.conversation.update(|conversation| conversation.reads(answer, share));
+            }
             FromWorker::Notice { answer, text } => {
                 self.conversation.update(|conversation| conversation.add_notice(answer, text));
             }

@@ -42,6 +42,8 @@ pub struct Exchange {
     pub question: String,
     /// The answer so far.
     pub tokens: Vec<Token>,
+    /// Share of the question that the engine has read, where it says so.
+    pub read: Option<f32>,
     /// What the reader should know about the answer.
     pub notices: Vec<String>,
     /// How far the answer is.
@@ -90,6 +92,7 @@ impl Conversation {
             id: self.asked,
             question: question.to_owned(),
             tokens: Vec::new(),
+            read: None,
             notices: Vec::new(),
             state: State::Waiting,
             settings: None,
@@ -97,6 +100,13 @@ impl Conversation {
             trace: None,
         });
         self.asked
+    }
+
+    /// Notes how much of the question of answer `id` is read.
+    pub fn reads(&mut self, id: u64, share: f32) {
+        if let Some(exchange) = self.exchanges.iter_mut().find(|exchange| exchange.id == id) {
+            exchange.read = Some(share);
+        }
     }
 
     /// The numbers of all answers.

@@ -21,6 +21,7 @@ pub fn Message(id: u64) -> impl IntoView {
     let state = Memo::new(move |_| {
         chat.conversation.with(|c| c.get(id).map_or(State::Failed(String::new()), |exchange| exchange.state.clone()))
     });
+    let share_read = Memo::new(move |_| chat.conversation.with(|c| c.get(id).and_then(|exchange| exchange.read)));
     let tail = move || state.with(|_| untrack(|| read(&|e| e.trace.as_ref().map(|trace| trace.tail.clone()))));
     let state_name = move || match state.get() {
         State::Waiting | State::Streaming => "streaming",
@@ -48,7 +49,11 @@ pub fn Message(id: u64) -> impl IntoView {
                 {tail}
             </TokenText>
             {move || (state.with(is_streaming) && count.get() == 0).then(|| {
-                let words = if state.get() == State::Waiting { strings::WAITING } else { strings::THINKING };
+                let words = match (state.get(), share_read.get()) {
+                    (State::Waiting, _) => strings::WAITING.to_owned(),
+                    (_, Some(share)) if share < 1.0 => strings::reading(share),
+                    _ => strings::THINKING.to_owned(),
+                };
                 view! { <p class="quiet pending">{words}</p> }
             })}
             <For each=move || notices.get() key=|notice| notice.clone() let:notice>

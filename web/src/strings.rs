@@ -204,6 +204,11 @@ mod tests {
     }
 }
 
+/// How much of a long question is read.
+pub fn reading(share: f32) -> String {
+    format!("Reading the question, {:.0} %…", share * 100.0)
+}
+
 /// Heading of the benchmark's page.
 pub const BENCH: &str = "Speed of the engine on this device";
 /// Columns of its table.

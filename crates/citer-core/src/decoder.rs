@@ -104,6 +104,11 @@ impl RoutedDecoder {
             let begun = Instant::now();
             let step = match local.feed(&next).await {
                 Ok(step) => step,
+                // A model that computes in parts may leave the rest out once the flag is up.
+                Err(_) if stop.is_stopped() => {
+                    self.cached.clear();
+                    break Finish::Stopped;
+                }
                 Err(source) => {
                     self.cached.clear();
                     return Err(DecodeError::Local { source, events, tail: text.finish() });

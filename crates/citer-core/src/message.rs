@@ -108,6 +108,15 @@ pub enum FromWorker {
         /// The LLM's name when available, otherwise why not.
         detail: String,
     },
+    /// The question is being read: so many of its tokens are computed.
+    Reading {
+        /// The page's number for the answer.
+        answer: u64,
+        /// Tokens that are computed.
+        done: usize,
+        /// All tokens.
+        total: usize,
+    },
     /// The answer has a new token.
     Token {
         /// The page's number for the answer.

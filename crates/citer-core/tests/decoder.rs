@@ -214,6 +214,21 @@ fn stop_during_local_compute_drops_the_unseen_token_and_sends_no_request() {
 }
 
 #[test]
+fn a_feed_that_ends_early_because_of_the_stop_ends_the_answer_and_nothing_cached_is_trusted() {
+    let seed = long_seed(30);
+    let stop = StopFlag::default();
+    let mut local = ScriptedLocal { stop_at: Some((3, stop.clone())), fail_at: Some(3), ..ScriptedLocal::new(seed) };
+    let mut remote = ScriptedRemote::new(Script::Saying(20), seed);
+    let settings = settings(Mode::LocalOnly);
+    let mut decoder = RoutedDecoder::new();
+    let answer = run(&mut decoder, &mut local, &mut remote, &PROMPT, &settings, &stop).0.unwrap();
+    assert_eq!((answer.finish, answer.events.len()), (Finish::Stopped, 3));
+    let again = run(&mut decoder, &mut local, &mut remote, &PROMPT, &settings, &StopFlag::default()).0.unwrap();
+    assert_eq!(local.fed[4], PROMPT.len(), "the prompt is computed anew");
+    verify(&PROMPT, &settings, &again, seed, &remote.log);
+}
+
+#[test]
 fn stop_during_a_request_keeps_the_token_that_was_paid_for() {
     let seed = long_seed(30);
     for script in [Script::Saying(20), Script::Failing(RemoteError::Timeout(1))] {

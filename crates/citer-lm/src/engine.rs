@@ -27,7 +27,12 @@ pub struct Engine {
     format: ChatFormat,
     /// How tokens are chosen.
     pub sampler: Sampler,
+    /// Hears how many of how many tokens of a prefill are computed and may end it; the fused path computes in chunks.
+    pub watch: Option<Watch>,
 }
+
+/// What hears a prefill's progress; `false` ends it.
+pub type Watch = Box<dyn FnMut(usize, usize) -> bool>;
 
 /// What the model says after the newest token.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,7 +83,7 @@ impl Engine {
         }
         let capacity = capacity.min(config.max_position_embeddings);
         let path = Path::Plain(Box::new(Plain::new(&config, decoder, router, capacity, device)));
-        Ok(Self { config, path, tokenizer, format, sampler: Sampler::default() })
+        Ok(Self { config, path, tokenizer, format, sampler: Sampler::default(), watch: None })
     }
 
     /// The router, if it has one on the plain path.
@@ -98,7 +103,14 @@ impl Engine {
         tokenizer: Arc<Tokenizer>,
         format: ChatFormat,
     ) -> Self {
-        Self { config, path: Path::Fused(Box::new(decoder)), tokenizer, format, sampler: Sampler::default() }
+        Self {
+            config,
+            path: Path::Fused(Box::new(decoder)),
+            tokenizer,
+            format,
+            sampler: Sampler::default(),
+            watch: None,
+        }
     }
 
     /// The model's configuration.
@@ -187,7 +199,9 @@ impl LocalModel for Engine {
             if let Some(id) = tokens.iter().copied().find(|id| *id as usize >= vocab) {
                 return Err(EngineError::Token { id, vocab });
             }
-            let record = decoder.feed(tokens).await?;
+            let watch = &mut self.watch;
+            let go_on = |done, total| watch.as_mut().is_none_or(|watch| watch(done, total));
+            let record = decoder.prefill(tokens, go_on).await?;
             let top = record.top.into_iter().map(|(id, probability)| Candidate { id, probability }).collect();
             return Ok(LocalStep { token: record.token, score: record.score, top });
         }

@@ -26,6 +26,9 @@ pub enum EngineError {
         /// Tokens that fit.
         capacity: usize,
     },
+    /// A prefill that was ended from outside.
+    #[error("reading the prompt was stopped")]
+    Stopped,
     /// The device failed.
     #[error("the graphics device failed ({0}): reload the page to start it again")]
     Device(String),

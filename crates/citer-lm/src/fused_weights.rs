@@ -162,6 +162,7 @@ impl From<GpuError> for EngineError {
     fn from(error: GpuError) -> Self {
         match error {
             GpuError::Empty => Self::Empty,
+            GpuError::Stopped => Self::Stopped,
             GpuError::ContextFull { needed, capacity } => Self::ContextFull { needed, capacity },
             other => Self::Device(other.to_string()),
         }

@@ -37,6 +37,11 @@ pub async fn answer(
     for event in &events {
         notices.due(event);
     }
+    let asked = stop.clone();
+    loaded.engine.watch = Some(Box::new(move |done, total| {
+        post(&FromWorker::Reading { answer, done, total });
+        !asked.is_stopped()
+    }));
     let made = loaded
         .decoder
         .go_on(&mut loaded.engine, server, &prompt, events, &settings, stop, |event| {
