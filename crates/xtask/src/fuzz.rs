@@ -27,7 +27,7 @@ pub fn run(place: &Place, steps: &mut Steps, seconds: u32) -> Result<(), Failure
             let mut run = fuzz(place, "run");
             run.arg(&target).arg(found).arg(folder.join("seeds").join(&target)).arg("--");
             run.arg(format!("-max_total_time={seconds}"));
-            run.args(["-timeout=10", "-rss_limit_mb=1024", "-max_len=8192", "-verbosity=0"]);
+            run.args(["-timeout=10", "-rss_limit_mb=1024", "-max_len=8192", "-verbosity=0", "-print_funcs=0"]);
             command::run(&mut run, ADVICE)?;
         }
         Ok(())
