@@ -62,7 +62,9 @@ impl Ask for Server {
         }
         let (mut ids, mut reply) = (prefix.to_vec(), Reply { sent: prefix.len() as u64, ..Reply::default() });
         for _ in 0..most {
-            let logits = block_on(self.model.lock().unwrap().after(&ids)).unwrap().0.logits;
+            // A thread of its own, as a server has: roll-outs ask from within an executor.
+            let step = || block_on(self.model.lock().unwrap().after(&ids)).unwrap().0.logits;
+            let logits = std::thread::scope(|scope| scope.spawn(step).join().unwrap());
             let (token, best) = Sampler::default().choose(&logits[..self.vocab], 0, 5);
             let stops = token == self.end;
             if !(stops && self.bare_end) {
