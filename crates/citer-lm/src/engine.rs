@@ -32,7 +32,7 @@ pub struct Engine {
 }
 
 /// What hears a prefill's progress; `false` ends it.
-pub type Watch = Box<dyn FnMut(usize, usize) -> bool>;
+pub type Watch = Box<dyn FnMut(usize, usize) -> bool + Send>;
 
 /// What the model says after the newest token.
 #[derive(Clone, Debug, PartialEq)]
