@@ -122,8 +122,9 @@ impl Isotonic {
             }
             blocks.push(block);
         }
-        // A step that has seen one outcome alone is no certainty: half a state of the other one is added (Laplace).
-        Self(blocks.into_iter().map(|(logit, sum, count)| (logit, (sum + 0.5) / (count + 1.0))).collect())
+        // No step is certain of what it saw: scores keep half a state away from 0 and 1.
+        let edge = 0.5 / logits.len().max(1) as f64;
+        Self(blocks.into_iter().map(|(logit, sum, count)| (logit, (sum / count).clamp(edge, 1.0 - edge))).collect())
     }
 
     /// Calibrated scores of logits.
