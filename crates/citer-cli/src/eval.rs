@@ -40,7 +40,7 @@ pub struct Args {
     #[arg(long)]
     pub curves: Option<PathBuf>,
     /// Folder where `citer train` left the rounds' figures and the baselines' routers.
-    #[arg(long, default_value = "results/baselines")]
+    #[arg(long, default_value = "crates/citer-train/results/baselines")]
     pub runs: PathBuf,
     #[command(flatten)]
     pub costs: Costs,
