@@ -106,7 +106,7 @@ mod tests {
         assert!(convert(b"").is_err());
         assert!(convert(&[0xff; 64]).is_err());
         let header: Vec<u8> =
-            [1 << 20, 1 << 20, 1 << 20, 8, 8, 1 << 20, 1 << 20].iter().flat_map(|v: &i32| v.to_le_bytes()).collect();
+            [1 << 20, 1 << 20, 1 << 10, 8, 8, 1 << 20, 1 << 20].iter().flat_map(|v: &i32| v.to_le_bytes()).collect();
         assert!(matches!(convert(&header), Err(LoadError::Weights(_))));
     }
 }

@@ -127,6 +127,8 @@ mod tests {
         assert!(said("/model/merges", json!([["b"]])).contains("makes no token"));
         assert!(said("/model/vocab/b", json!(u32::MAX)).contains("of 3 tokens"));
         assert!(said("/model/vocab/b", json!(0)).contains("shares"));
-        assert!(said("/model", json!({"merges": [], "vocab": {}, "continuing_subword_prefix": "##"})).contains("prefix"));
+        assert!(
+            said("/model", json!({"merges": [], "vocab": {}, "continuing_subword_prefix": "##"})).contains("prefix")
+        );
     }
 }
