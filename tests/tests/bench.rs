@@ -31,13 +31,15 @@ async fn report(driver: &WebDriver, url: &str) -> Value {
 async fn a_token_makes_nothing_new_and_stays_within_its_calls() {
     let server = Server::start(Some(&product::dist()));
     let browser = Browser::start().await;
-    let report = report(&browser.driver, &format!("{}/bench.html?contexts=16,48&decode=16", server.url())).await;
+    let report = report(&browser.driver, &format!("{}/bench.html?contexts=13,47&decode=16", server.url())).await;
     println!("{report:#}");
     let speeds = report["speeds"].as_array().unwrap();
     assert_eq!(speeds.len(), 2, "both contexts fit");
     for speed in speeds {
         let calls = |name: &str| speed["calls"][name].as_u64().unwrap();
         let tokens = speed["decoded"].as_u64().unwrap();
+        let prefill = |name: &str| speed["prefill_calls"][name].as_u64().unwrap();
+        assert_eq!((prefill("pipelines"), prefill("buffers")), (0, 0), "made for a prompt of another length: {speed}");
         assert_eq!(calls("pipelines"), 0, "pipelines after the warm-up: {speed}");
         assert_eq!(calls("buffers"), 0, "buffers after the warm-up: {speed}");
         assert!(calls("reads") <= tokens, "at most one read a token: {speed}");

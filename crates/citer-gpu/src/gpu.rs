@@ -57,7 +57,7 @@ impl Gpu {
     }
 
     /// A buffer of `bytes` zeros that lives as long as the model.
-    pub(crate) fn zeros(&self, bytes: usize) -> Result<Buffer, GpuError> {
+    pub(crate) fn zeros(&self, bytes: u64) -> Result<Buffer, GpuError> {
         let buffer = self.empty(bytes)?;
         let mut from = 0;
         while from < buffer.bytes {
@@ -69,18 +69,17 @@ impl Gpu {
     }
 
     /// A buffer of at least `bytes` bytes, not filled.
-    pub(crate) fn empty(&self, bytes: usize) -> Result<Buffer, GpuError> {
-        let bytes = bytes.next_multiple_of(16).max(16);
-        if bytes as u64 > self.limit {
-            return Err(GpuError::TooSmall { limit: self.limit, needed: bytes as u64 });
-        }
+    pub(crate) fn empty(&self, bytes: u64) -> Result<Buffer, GpuError> {
+        let needed = bytes.max(16).checked_next_multiple_of(16).unwrap_or(u64::MAX);
+        let fits = usize::try_from(needed).ok().filter(|_| needed <= self.limit);
+        let bytes = fits.ok_or(GpuError::TooSmall { limit: self.limit, needed })?;
         let handle = self.client.memory_persistent_allocation((), |()| self.client.empty(bytes));
         Ok(Buffer { handle, bytes })
     }
 
     /// A buffer that holds `values`, padded with zeros to `length`.
     pub(crate) fn floats(&self, values: &[f32], length: usize) -> Result<Buffer, GpuError> {
-        let buffer = self.zeros(length.max(values.len()) * 4)?;
+        let buffer = self.zeros(length.max(values.len()) as u64 * 4)?;
         self.write(&buffer, 0, bytemuck::cast_slice(values).to_vec());
         Ok(buffer)
     }

@@ -151,6 +151,9 @@ impl Weights for Hidden<'_> {
 
 fn judge(gpu: &Gpu, columns: usize, router: &RouterWeights) -> Result<Judge, GpuError> {
     let width = router.bias.len();
+    if router.out.len() != width || router.hidden.len() != width * columns {
+        return Err(GpuError::Router);
+    }
     let source = Hidden { values: &router.hidden, columns };
     let mut out = router.out.clone();
     out.push(router.out_bias);

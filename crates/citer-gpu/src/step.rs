@@ -1,7 +1,7 @@
 //! One step of the decoder: the sequence of kernels from token ids to a record.
 
 use crate::{
-    activations::{Activations, SLOTS},
+    activations::{Activations, PREFILL, SLOTS},
     buffer::Buffer,
     gpu::Gpu,
     kernels::{
@@ -59,7 +59,8 @@ impl Step<'_> {
         let (table, b) = (&self.model.embedding, self.buffers);
         let groups = blocks(table.columns) * 8;
         self.count();
-        // SAFETY: ids are below the vocabulary (checked before they are written), so every index is in its buffer.
+        // SAFETY: ids are below the vocabulary: the host's are checked before they are written, the device's own by
+        // `decide`. So every index is in its buffer.
         unsafe {
             embed::launch_unchecked(
                 &self.gpu.client,
@@ -73,7 +74,8 @@ impl Step<'_> {
                 b.scaled.vectors(),
                 table.format,
                 blocks(table.columns),
-                tokens,
+                // Every number of tokens would be a pipeline of its own.
+                if tokens == 1 { 1 } else { PREFILL },
             );
         }
     }
@@ -208,7 +210,6 @@ impl Step<'_> {
                 heads,
                 model.shape.head_norms,
                 model.shape.epsilon.to_bits(),
-                tokens,
             );
         }
     }
@@ -276,7 +277,6 @@ impl Step<'_> {
                 b.attended.words(),
                 heads,
                 padded(heads.queries * heads.width),
-                tokens,
             );
         }
     }
@@ -356,6 +356,7 @@ impl Step<'_> {
                 b.records.words(),
                 b.state.words(),
                 b.inputs.words(),
+                known,
                 count,
                 SLOTS,
             );

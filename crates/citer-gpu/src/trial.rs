@@ -62,9 +62,9 @@ impl Step<'_> {
         Ok(bytemuck::pod_collect_to_vec(&self.gpu.read(buffer, from * 4, count * 4).await?))
     }
 
-    /// The matrix of `product` in the first layer, if the model has it.
-    fn stored(&self, product: Product) -> Option<&Stored> {
-        let layer = self.model.layers.first()?;
+    /// The matrix of `product` in layer `index`, if the model has it.
+    fn stored(&self, product: Product, index: usize) -> Option<&Stored> {
+        let layer = self.model.layers.get(index)?;
         match product {
             Product::Qkv => Some(&layer.qkv),
             Product::Output => Some(&layer.output),
@@ -75,10 +75,17 @@ impl Step<'_> {
         }
     }
 
-    /// Runs one variant of `product` on what the buffers hold.
-    fn run_one(&self, product: Product, choice: Choice) {
+    /// Layers whose matrix of `product` has a format that no earlier layer's has.
+    fn kinds(&self, product: Product) -> Vec<usize> {
+        let format = |index: usize| self.stored(product, index).map(|stored| stored.format);
+        let is_new = |index: &usize| (0..*index).all(|earlier| format(earlier) != format(*index));
+        (0..self.model.layers.len()).filter(is_new).collect()
+    }
+
+    /// Runs one variant of `product` of layer `index` on what the buffers hold.
+    fn run_one(&self, product: Product, choice: Choice, index: usize) {
         let (b, model) = (self.buffers, self.model);
-        let Some(layer) = model.layers.first() else { return };
+        let Some(layer) = model.layers.get(index) else { return };
         let tokens = choice.tokens;
         match product {
             Product::Qkv => {
@@ -105,9 +112,9 @@ impl Step<'_> {
     }
 
     /// Error of one variant against the oracle, over the first and the last panel of rows and all its tokens.
-    async fn error(&self, product_kind: Product, choice: Choice) -> Result<f32, GpuError> {
+    async fn error(&self, product_kind: Product, choice: Choice, index: usize) -> Result<f32, GpuError> {
         let (known, b, shape) = (self.known(), self.buffers, &self.model.shape);
-        let (Some(stored), Some(layer)) = (self.stored(product_kind), self.model.layers.first()) else {
+        let (Some(stored), Some(layer)) = (self.stored(product_kind, index), self.model.layers.get(index)) else {
             return Ok(0.0);
         };
         self.write(&b.plain, &known.plain);
@@ -115,7 +122,7 @@ impl Step<'_> {
         self.write(&b.attended, &known.attended);
         self.write(&b.inner, &known.inner);
         self.gpu.write(&b.state, 0, bytemuck::cast_slice(&[0u32, 1, 0, 0]).to_vec());
-        self.run_one(product_kind, choice);
+        self.run_one(product_kind, choice, index);
         let hidden = padded(shape.hidden);
         let width = padded(stored.rows);
         let (out, width) = match product_kind {
@@ -198,22 +205,27 @@ impl Step<'_> {
         Ok(best)
     }
 
-    /// Tries `variants` of `product` and returns the fastest right one.
+    /// Tries `variants` of `product` and returns the fastest that is right in every format of its matrices; variants that
+    /// are hopeless on this adapter are taken off the list.
     async fn choose_product(
         &self,
         product: Product,
         variants: &mut Vec<Choice>,
         trials: &mut Vec<Trial>,
     ) -> Result<Option<Choice>, GpuError> {
-        if self.stored(product).is_none() {
+        if self.stored(product, 0).is_none() {
             return Ok(None);
         }
         let begin = trials.len();
+        let kinds = self.kinds(product);
         let mut times = Vec::new();
         for choice in variants.iter() {
-            let error = self.error(product, *choice).await?;
+            let mut error = 0.0f32;
+            for index in &kinds {
+                error = error.max(self.error(product, *choice, *index).await?);
+            }
             let micros = if error <= LIMIT {
-                let time = self.time(|| self.run_one(product, *choice)).await?;
+                let time = self.time(|| self.run_one(product, *choice, 0)).await?;
                 times.push((*choice, time));
                 Some(time * 1e3)
             } else {
@@ -224,7 +236,7 @@ impl Step<'_> {
         }
         let per_token = |(choice, time): &(Choice, f64)| time / choice.tokens as f64;
         let Some(best) = times.iter().min_by(|a, b| per_token(a).total_cmp(&per_token(b))).copied() else {
-            return Err(GpuError::Wrong(product.name().into()));
+            return Ok(None);
         };
         variants.retain(|choice| {
             times.iter().any(|time| time.0 == *choice && per_token(time) <= HOPELESS * per_token(&best))

@@ -98,9 +98,9 @@ pub(crate) struct Stored {
 impl Stored {
     /// Room for a matrix.
     pub fn new(gpu: &Gpu, format: Format, rows: usize, columns: usize) -> Result<Self, GpuError> {
-        let count = rows.div_ceil(PANEL) * blocks(columns) * PANEL;
-        let words = gpu.empty(count * format.words() * 16)?;
-        let scales = gpu.empty(if format.is_quantised() { count * 4 } else { 0 })?;
+        let count = (rows.div_ceil(PANEL) as u64 * blocks(columns) as u64).saturating_mul(PANEL as u64);
+        let words = gpu.empty(count.saturating_mul(format.words() as u64 * 16))?;
+        let scales = gpu.empty(if format.is_quantised() { count.saturating_mul(4) } else { 0 })?;
         Ok(Self { words, scales, format, rows, columns })
     }
 
@@ -202,19 +202,20 @@ pub(crate) fn load_pair<W: Weights>(
     Ok(stored)
 }
 
-/// The format for matrices that are stored together: the one with the most bits.
+/// The format for matrices that are stored together: one that holds the numbers of all of them.
 fn common<W: Weights>(weights: &W, stack: &[Stack]) -> Result<Format, W::Error> {
-    let mut widest = Format::Q4;
+    let mut widest = None;
     for part in stack {
         let format = weights.format(part.matrix)?;
-        // F16 and BF16 keep different numbers: together they need F32.
         widest = match (widest, format) {
-            (Format::F16, Format::BF16) | (Format::BF16, Format::F16) => Format::F32,
-            (a, b) if b.bits() > a.bits() => b,
-            (a, _) => a,
+            (None, format) => Some(format),
+            (Some(a), b) if a == b => Some(a),
+            (Some(Format::Q4 | Format::Q8), Format::Q4 | Format::Q8) => Some(Format::Q8),
+            // Halves of both kinds and blocks keep different numbers: together they need F32.
+            _ => Some(Format::F32),
         };
     }
-    Ok(widest)
+    Ok(widest.unwrap_or(Format::F32))
 }
 
 fn add(packer: &mut Packer, to: usize, rows: &Rows, row: usize, columns: usize) {

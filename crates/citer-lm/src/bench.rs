@@ -6,6 +6,9 @@ use citer_gpu::{Gpu, GpuError};
 use serde::Serialize;
 use web_time::Instant;
 
+/// Longest context that is measured.
+const MOST: usize = 1 << 20;
+
 /// What is measured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
@@ -13,6 +16,14 @@ pub struct Plan {
     pub contexts: Vec<usize>,
     /// Tokens decoded at each context.
     pub decode: usize,
+}
+
+impl Plan {
+    /// Positions that the cache needs.
+    pub fn capacity(&self) -> usize {
+        let longest = self.contexts.iter().copied().max().unwrap_or_default().max(2);
+        longest.saturating_add(self.decode.saturating_mul(2)).min(MOST).next_multiple_of(64)
+    }
 }
 
 impl Default for Plan {
@@ -100,6 +111,8 @@ pub struct Speed {
     pub bytes_per_token: usize,
     /// Their share of the measured bandwidth.
     pub bandwidth_share: f64,
+    /// What the prefill called, where the caller counts.
+    pub prefill_calls: Option<Calls>,
     /// Tokens that were decoded.
     pub decoded: usize,
     /// What they called, where the caller counts.
@@ -202,11 +215,13 @@ pub async fn bench(
     let read_back_ms = decoder.pace.look_ms;
     let mut speeds = Vec::new();
     let mut ids = Vec::new();
-    for context in plan.contexts.iter().copied().filter(|context| context + 2 * plan.decode <= capacity) {
+    let contexts = plan.contexts.iter().map(|context| (*context).max(2));
+    for context in contexts.filter(|context| context.saturating_add(2 * plan.decode) <= capacity) {
         say(&format!("context {context}"));
         decoder.truncate(0);
+        let before_prefill = (run.calls)();
         let begun = Instant::now();
-        let mut token = decoder.feed(&prompt(context.max(2), vocab)).await?.token;
+        let mut token = decoder.feed(&prompt(context, vocab)).await?.token;
         let prefill = begun.elapsed().as_secs_f64();
         let mut decode = async |steps: Option<usize>| {
             match steps {
@@ -229,11 +244,12 @@ pub async fn bench(
         let bytes = decoder.bytes_per_token() + decoder.cache_bytes_per_token(context + plan.decode);
         speeds.push(Speed {
             context,
-            prefill_tokens_per_s: context.max(2) as f64 / prefill,
+            prefill_tokens_per_s: context as f64 / prefill,
             decode_tokens_per_s: ahead.max(single),
             single_tokens_per_s: single,
             bytes_per_token: bytes,
             bandwidth_share: bytes as f64 * ahead.max(single) / bandwidth,
+            prefill_calls: before.zip(before_prefill).map(|(after, before)| after.since(before)),
             decoded: 2 * plan.decode,
             calls,
         });

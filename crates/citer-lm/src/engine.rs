@@ -174,6 +174,10 @@ impl Engine {
             #[cfg(not(target_family = "wasm"))]
             Path::Plain(plain) => plain.states(&self.config, tokens, count).await,
             Path::Fused(decoder) => {
+                let (needed, capacity) = (decoder.position() + tokens.len(), decoder.shape().capacity);
+                if needed > capacity {
+                    return Err(EngineError::ContextFull { needed, capacity });
+                }
                 let (start, rest) = tokens.split_at(tokens.len() - count + 1);
                 decoder.feed_alone(start).await?;
                 let mut states = Vec::with_capacity(count);

@@ -110,7 +110,13 @@ impl Weights for FileWeights<'_> {
             Rows::Values(values) => values,
             Rows::Blocks { scales, .. } => scales,
         };
-        if numbers.iter().all(|number| number.is_finite()) { Ok(rows) } else { Err(LoadError::NotFinite(name).into()) }
+        // A number that 16 bits do not reach would become infinite on the GPU.
+        let limit = if format == Format::F16 { f16::MAX.to_f32() } else { f32::MAX };
+        if numbers.iter().all(|number| number.abs() <= limit) {
+            Ok(rows)
+        } else {
+            Err(LoadError::NotFinite(name).into())
+        }
     }
 
     fn vector(&self, part: Part) -> Result<Vec<f32>, OpenError> {

@@ -250,8 +250,12 @@ fn a_step_stays_within_its_kernels_and_its_memory() {
     }
     let decoder = engine.gpu().unwrap();
     assert!(decoder.dispatches() <= 8 * layers + 6, "{} kernels a step", decoder.dispatches());
-    let launched = decoder.launched() - before;
-    assert_eq!(launched % decoder.dispatches(), 0, "every launch is part of a recorded step");
+    assert!(decoder.launched() > before, "steps are counted");
+    // A prefill launches the same kernels as a step, one by one: what a step is said to take is what is launched.
+    decoder.truncate(0);
+    let before = decoder.launched();
+    block_on(decoder.feed(&prompt[..3])).unwrap();
+    assert_eq!(decoder.launched() - before, decoder.dispatches());
     assert_eq!(adapter.reserved(), reserved, "memory grew over {fed} tokens");
 }
 

@@ -176,13 +176,12 @@ pub fn join(
     out: &mut [f32],
     #[comptime] heads: Heads,
     #[comptime] row: usize,
-    #[comptime] tokens: usize,
 ) {
     let padded = comptime!(heads.padded());
     let width = comptime!(heads.width);
     let count = comptime!(chunks(heads.capacity));
     let at = ABSOLUTE_POS;
-    if at < tokens * heads.queries * width {
+    if at < state[1] as usize * heads.queries * width {
         let value = at % width;
         let head = at / width % heads.queries;
         let token = at / (width * heads.queries);

@@ -92,6 +92,7 @@ pub fn decide(
     records: &mut [u32],
     state: &mut [u32],
     inputs: &mut [u32],
+    #[comptime] known: usize,
     #[comptime] strips: usize,
     #[comptime] slots: usize,
 ) {
@@ -140,7 +141,8 @@ pub fn decide(
             records[slot + 2 + rank] = names[rank];
             records[slot + 2 + TOP + rank] = u32::reinterpret((best[rank] - best[0]).exp() / sum);
         }
-        inputs[0] = names[0];
+        // Logits that are no numbers name no token; the host sees that in the record.
+        inputs[0] = select(names[0] < known as u32, names[0], 0u32);
         state[0] += state[1];
         state[1] = 1u32;
         state[2] += 1u32;

@@ -7,6 +7,8 @@ use super::decode::{F4, U4, decode_at};
 use crate::format::{Format, PANEL};
 use cubecl::prelude::*;
 
+/// `tokens` bounds the rows that there are, not those that are asked for: an id beyond the step is an older one.
+///
 /// `plain = table[ids]`, `scaled = plain gain`, both `[tokens, blocks, 8]` vectors; one invocation a vector.
 #[cube(launch_unchecked)]
 pub fn embed(

@@ -63,14 +63,13 @@ pub fn rotate<C: Float>(
     #[comptime] heads: Heads,
     #[comptime] norms: bool,
     #[comptime] epsilon: u32,
-    #[comptime] tokens: usize,
 ) {
     let half = comptime!(heads.width / 2);
     let width = comptime!(heads.width);
     let padded = comptime!(heads.padded());
     let all = comptime!(heads.queries + 2 * heads.keys);
     let at = ABSOLUTE_POS;
-    if at < tokens * all * half {
+    if at < state[1] as usize * all * half {
         let low = at % half;
         let head = at / half % all;
         let token = at / (half * all);
