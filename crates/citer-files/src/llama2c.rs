@@ -105,8 +105,12 @@ mod tests {
     fn short_and_absurd_files_are_errors() {
         assert!(convert(b"").is_err());
         assert!(convert(&[0xff; 64]).is_err());
-        let header: Vec<u8> =
-            [1 << 20, 1 << 20, 1 << 10, 8, 8, 1 << 20, 1 << 20].iter().flat_map(|v: &i32| v.to_le_bytes()).collect();
-        assert!(matches!(convert(&header), Err(LoadError::Weights(_))));
+        let header = |sizes: [i32; 7]| sizes.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+        // Refused by the bounds of a configuration, before anything is allocated.
+        let absurd = convert(&header([1 << 20, 1 << 20, 1 << 20, 8, 8, 1 << 20, 1 << 20]));
+        assert!(matches!(absurd, Err(LoadError::Config { .. })), "{:?}", absurd.err());
+        // Sizes that a model may have, without the numbers.
+        let short = convert(&header([64, 128, 2, 4, 4, 512, 64]));
+        assert!(matches!(short, Err(LoadError::Weights(_))), "{:?}", short.err());
     }
 }
