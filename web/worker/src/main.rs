@@ -15,7 +15,9 @@ use citer_core::StopFlag;
 use citer_core::message::{FromWorker, ToWorker};
 use citer_core::revival::{Death, Fault};
 use citer_lm::bench::Plan;
+use citer_remote::ServerModel;
 use engine::Loaded;
+use futures::future::join;
 use library::Shelf;
 use ownership::Ownership;
 use server::Server;
@@ -80,22 +82,29 @@ async fn handle(state: Shared, message: ToWorker, files: Vec<File>) {
         ToWorker::Load { models_url, server_url, model } => {
             let ownership = state.borrow().ownership.clone();
             ownership.obtain().await;
-            let loading = match &model {
-                Some(model) => stored::load(model).await,
-                None => engine::load(&models_url).await,
+            let loading = async {
+                match &model {
+                    Some(model) => stored::load(model).await,
+                    None => engine::load(&models_url).await,
+                }
             };
+            // The server is known before the page may ask: the first answer, or one that goes on, must not miss it.
+            let mut server = Server::at(server_url);
+            let (loading, found) = join(loading, server.probe()).await;
             match loading {
                 Ok(loaded) => {
-                    post(&FromWorker::Ready(loaded.info.clone()));
+                    let info = loaded.info.clone();
                     state.borrow_mut().loaded = Some(loaded);
+                    settle(&state, server, found);
+                    post(&FromWorker::Ready(info));
                 }
                 Err(error) => post(&FromWorker::Failed { answer: None, error }),
             }
-            probe(&state, Server::at(server_url)).await;
         }
         ToWorker::Probe => {
-            let server = state.borrow().server.clone();
-            probe(&state, server).await;
+            let mut server = state.borrow().server.clone();
+            let found = server.probe().await;
+            settle(&state, server, found);
         }
         ToWorker::Stop => {
             if let Some(stop) = &state.borrow().stop {
@@ -145,9 +154,10 @@ async fn make(state: &Shared, request: Request) {
     state.stop = None;
 }
 
-async fn probe(state: &Shared, mut server: Server) {
+/// Takes the server as it was found, and tells the page.
+fn settle(state: &Shared, mut server: Server, found: Result<ServerModel, String>) {
     let tokenizer = state.borrow().loaded.as_ref().map(|loaded| loaded.engine.tokenizer().sha256().to_owned());
-    let found = server.probe(tokenizer.as_deref()).await;
+    let found = found.and_then(|found| server.accept(found, tokenizer.as_deref()));
     state.borrow_mut().server = server;
     let (available, detail) = match found {
         Ok(name) => (true, name),

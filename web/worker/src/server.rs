@@ -1,7 +1,7 @@
 //! The LLM server as the worker sees it: perhaps absent, perhaps of another vocabulary.
 
 use citer_core::{RemoteError, RemoteModel, RemoteToken, TokenId};
-use citer_remote::{OptionalRemote, Remote};
+use citer_remote::{OptionalRemote, Remote, ServerModel};
 use std::time::Duration;
 
 /// Longest wait for one token.
@@ -28,12 +28,16 @@ impl Server {
         }
     }
 
-    /// Asks the server for its model's name and whether its vocabulary is the local one (SHA-256 `tokenizer`).
-    pub async fn probe(&mut self, tokenizer: Option<&str>) -> Result<String, String> {
-        let Some(remote) = &mut self.remote.0 else {
-            return Err(self.problem.clone().unwrap_or_default());
-        };
-        let found = remote.probe().await.map_err(|e| e.to_string())?;
+    /// Asks the server for its model's name and vocabulary.
+    pub async fn probe(&mut self) -> Result<ServerModel, String> {
+        match &mut self.remote.0 {
+            Some(remote) => remote.probe().await.map_err(|e| e.to_string()),
+            None => Err(self.problem.clone().unwrap_or_default()),
+        }
+    }
+
+    /// Takes a server that answered, if its vocabulary is the local one (SHA-256 `tokenizer`); returns the LLM's name.
+    pub fn accept(&mut self, found: ServerModel, tokenizer: Option<&str>) -> Result<String, String> {
         if let (Some(theirs), Some(ours)) = (found.tokenizer_sha256.as_deref(), tokenizer)
             && theirs != ours
         {
