@@ -109,14 +109,8 @@ impl Decoder {
         let mut trials = Vec::new();
         let tuned = self.steps().tune(&mut trials).await;
         self.trials = trials;
-        self.tuning = tuned?;
-        self.graphs.clear();
+        self.retune(tuned?).await?;
         let capacity = self.model.shape.capacity;
-        for reach in REACHES.into_iter().filter(|reach| *reach < capacity).chain([capacity]) {
-            self.set(0, &[0], 0);
-            let graph = self.record(reach).await?;
-            self.graphs.push((reach, graph));
-        }
         // A prompt of one chunk and of a few tokens: the kernels of prefill.
         for tokens in [2, PREFILL.min(capacity)] {
             self.position = 0;
@@ -181,11 +175,12 @@ impl Decoder {
         &self.tuning
     }
 
-    /// Uses other variants than the fastest, for tests and benchmarks; recorded steps are recorded again.
+    /// Uses these variants and records the decode step with them; tests and benchmarks choose others than the fastest.
     pub async fn retune(&mut self, tuning: Tuning) -> Result<(), GpuError> {
         self.tuning = tuning;
-        let reaches: Vec<usize> = self.graphs.drain(..).map(|(reach, _)| reach).collect();
-        for reach in reaches {
+        self.graphs.clear();
+        let capacity = self.model.shape.capacity;
+        for reach in REACHES.into_iter().filter(|reach| *reach < capacity).chain([capacity]) {
             self.set(0, &[0], 0);
             let graph = self.record(reach).await?;
             self.graphs.push((reach, graph));

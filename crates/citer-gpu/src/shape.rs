@@ -63,11 +63,6 @@ impl Shape {
     pub fn cache_width(&self) -> usize {
         if self.half_cache { 2 } else { 4 }
     }
-
-    /// Bytes of the KV cache.
-    pub fn cache_bytes(&self) -> usize {
-        2 * self.layers * self.kv_heads * self.head_dim.next_multiple_of(4) * self.capacity * self.cache_width()
-    }
 }
 
 /// A row's length in buffers: a multiple of a block and of a panel.
