@@ -12,6 +12,7 @@ Usage: cargo xtask COMMAND
   fuzz [--seconds N]      hostile model files for every parser, N seconds (60) each
   build-web               the page and its engine in dist/
   e2e                     the browser test alone
+  memory                  peak memory while the browser downloads and loads a model of 600 MB, in JSON
   help                    this text
 
 Tools that are missing are installed in the target folder; what is there is used again.";
@@ -26,6 +27,7 @@ pub enum Request {
     Fuzz { seconds: u32 },
     BuildWeb,
     E2e,
+    Memory,
 }
 
 impl Request {
@@ -46,6 +48,7 @@ impl Request {
             },
             ["build-web"] => Ok(Self::BuildWeb),
             ["e2e"] => Ok(Self::E2e),
+            ["memory"] => Ok(Self::Memory),
             _ => Err(Failure::new(format!("`{}` is not a task.\n\n{HELP}", words.join(" ")))),
         }
     }
