@@ -76,7 +76,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let (slm, card) = SlmFiles::read(&args.models)?.engine(1, &device)?;
     let router = slm.router().cloned().ok_or("the pair has no router: run `citer train`")?;
     let slm = LlmFiles::read(&args.models, pair::SLM)?;
-    let served = args.servers.open(&sha256(&slm.tokenizer))?;
+    let served = args.servers.open(&slm.tokenizer)?;
     let llm = if served.is_none() { Some(LlmFiles::read(&args.models, pair::LLM)?) } else { None };
     let llm = teacher(served.as_ref(), llm.as_ref())?;
     if llm.name() != card.llm_sha256 {

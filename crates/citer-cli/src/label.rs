@@ -74,7 +74,7 @@ pub fn shower<'a>(served: Option<&'a Served>, costs: &'a Costs) -> impl Fn(Progr
 pub fn run(args: &Args) -> Result<(), Failure> {
     let device = device::cpu();
     let slm = LlmFiles::read(&args.models, SLM)?;
-    let served = args.servers.open(&citer_lm::hash::sha256(&slm.tokenizer))?;
+    let served = args.servers.open(&slm.tokenizer)?;
     let llm = if served.is_none() { Some(LlmFiles::read(&args.models, LLM)?) } else { None };
     let teacher = teacher(served.as_ref(), llm.as_ref())?;
     let threads = args.workers.unwrap_or_else(|| if served.is_some() { IN_FLIGHT } else { crate::threads() });
@@ -124,7 +124,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 /// The LLM that is asked: servers where named, else the pair's own.
 pub fn teacher<'a>(served: Option<&Served>, llm: Option<&'a LlmFiles>) -> Result<Teacher<'a>, Failure> {
     match (served, llm) {
-        (Some(served), _) => Ok(Teacher::Asked { ask: served.ask.clone(), name: served.name.clone() }),
+        (Some(served), _) => Ok(Teacher::Asked { ask: served.ask.clone(), name: served.ask.llm() }),
         (None, Some(files)) => Ok(Teacher::Files(files)),
         (None, None) => Err("there is no LLM: name a server or a pair with one".into()),
     }

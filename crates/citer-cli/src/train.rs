@@ -8,9 +8,11 @@ use citer_lm::pair::{self, LLM, RouterCard, SLM};
 use citer_lm::{LlmFiles, Router, RouterTraining, ThresholdAt, device, hash::sha256};
 use citer_tasks::{Question, Split, suite};
 use citer_train::fit::{Charge, Objective, fit};
+use citer_train::label::Rule;
+use citer_train::labelling::Job;
 use citer_train::models::LONGEST;
 use citer_train::rounds::{Plan, Record, Target, Trained, train};
-use citer_train::store::digest;
+use citer_train::store::{Store, digest};
 use citer_train::{recipes, workers::Workers};
 use std::path::{Path, PathBuf};
 
@@ -88,16 +90,20 @@ pub const ROUNDS: &str = "rounds.json";
 pub fn run(args: &Args) -> Result<(), Failure> {
     let device = device::cpu();
     let slm = LlmFiles::read(&args.models, SLM)?;
-    let served = args.servers.open(&sha256(&slm.tokenizer))?;
+    let served = args.servers.open(&slm.tokenizer)?;
     let llm = if served.is_none() { Some(LlmFiles::read(&args.models, LLM)?) } else { None };
     let threads = args.workers.unwrap_or_else(|| if served.is_some() { IN_FLIGHT } else { crate::threads() });
     let llm = teacher(served.as_ref(), llm.as_ref())?;
     let workers = Workers { slm: &slm, llm, device: &device, threads, longest: args.max_tokens };
     let (questions, validation, source) = args.questions(&workers)?;
-    if let Some(folder) = &args.labels {
-        link(folder, &args.runs.join(LABELS).join("round-1"))?;
-    }
     let labels = args.runs.join(LABELS);
+    if let Some(folder) = &args.labels {
+        let rule = Rule::slm_alone();
+        let run = Job { questions: &questions, rule: &rule, mixed: false, folder: None }.run(&workers);
+        let made = Store::begun(folder, &run)?;
+        let made = made.ok_or_else(|| format!("{}: there are no labels: run `citer label`", folder.display()))?;
+        Store::open(&labels.join("round-1"), &run)?.take(&made)?;
+    }
     let plan = Plan {
         questions: &questions,
         validation: &validation,
@@ -133,23 +139,6 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 
 /// Labels of a round within the run's folder.
 const LABELS: &str = "labels";
-
-/// Takes labels that are already there as the first round's. What they are of is checked when they are opened.
-fn link(from: &Path, to: &Path) -> Result<(), Failure> {
-    if to.exists() {
-        return Ok(());
-    }
-    std::fs::create_dir_all(to)?;
-    let entries = std::fs::read_dir(from).map_err(|e| format!("{}: {e}; run `citer label` first", from.display()))?;
-    for entry in entries {
-        let entry = entry?;
-        let name = entry.file_name();
-        if name.to_string_lossy().starts_with("part-") || name == "run.json" {
-            std::fs::copy(entry.path(), to.join(name))?;
-        }
-    }
-    Ok(())
-}
 
 impl Args {
     /// Questions to train on, questions to validate on, and what they are in words.
