@@ -22,7 +22,7 @@ pub const IN_FLIGHT: usize = 16;
 #[derive(clap::Args, Clone)]
 pub struct Servers {
     /// Ask this server for the LLM's tokens instead of loading the pair's LLM; may be repeated. It must take and give
-    /// token ids of the pair's vocabulary at /v1/completions (citer serve, vLLM, llama.cpp).
+    /// token ids of the pair's vocabulary (citer serve, vLLM, llama.cpp, SGLang).
     #[arg(long, value_name = "URL")]
     server: Vec<String>,
     /// Name of the servers' model; their first one by default.
