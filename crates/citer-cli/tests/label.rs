@@ -149,7 +149,7 @@ fn an_address_without_a_server_and_a_folder_of_another_llm_are_said_so() {
     assert!(!done && said.contains("http://127.0.0.1:1") && said.contains("cannot be reached"), "{said}");
     let (mut server, url) = serve();
     std::fs::create_dir_all(&answers).unwrap();
-    let other = "{\"version\":1,\"llm\":\"served as another\",\"tokenizer_sha256\":\"x\"}\n";
+    let other = "{\"version\":2,\"llm\":\"served as another\",\"tokenizer_sha256\":\"x\"}\n";
     std::fs::write(answers.join("answers.jsonl"), other).unwrap();
     let more = ["--server", &url, "--answers", &answers.to_string_lossy()];
     let (done, said) = finish(label(&out.join("labels"), 1, &more));
@@ -232,4 +232,47 @@ fn labels_named_to_the_training_are_used_or_refused_and_never_passed_over() {
     let (done, said) = train("9", &nine);
     assert!(!done && said.contains("round-1") && said.contains("of another run (questions"), "{said}");
     [pair, place].iter().for_each(|folder| std::fs::remove_dir_all(folder).unwrap());
+}
+
+#[test]
+fn an_slm_lies_anywhere_and_must_have_the_llms_vocabulary() {
+    let (place, out) = (folder("other-slm"), folder("other-slm-labels"));
+    let slm = place.join("student");
+    std::fs::create_dir_all(&slm).unwrap();
+    let (done, said) = finish(label(&out.join("pair"), 4, &[]));
+    assert!(done, "{said}");
+    let run = |folder: &str| finish(label(&out.join(folder), 4, &["--slm", &slm.to_string_lossy()]));
+    let (done, said) = run("nothing");
+    assert!(!done && said.contains("student/config.json"), "{said}");
+    for file in ["config.json", "model.safetensors"] {
+        std::fs::copy(models().join("slm").join(file), slm.join(file)).unwrap();
+    }
+    let (done, said) = run("nothing");
+    assert!(!done && said.contains("student/tokenizer.json"), "{said}");
+    // Beside the folder, as in a pair, or in it.
+    for tokenizer in [place.join("tokenizer.json"), slm.join("tokenizer.json")] {
+        std::fs::copy(models().join("tokenizer.json"), &tokenizer).unwrap();
+        let (done, said) = run("elsewhere");
+        assert!(done, "{said}");
+        assert_eq!(tables(&out.join("pair")), tables(&out.join("elsewhere")));
+        std::fs::remove_dir_all(out.join("elsewhere")).unwrap();
+    }
+    // A router trained for it lies with it, and is measured with it.
+    let citer = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_citer"));
+        command.args(args).args(["--slm", &slm.to_string_lossy(), "--models"]).arg(models());
+        finish(command)
+    };
+    let runs = out.join("runs").to_string_lossy().into_owned();
+    let (done, said) = citer(&["train", "--rounds", "1", "--per-family", "8", "--validation", "4", "--runs", &runs]);
+    assert!(done && slm.join("router/router.json").is_file(), "{said}");
+    let (done, said) = citer(&["eval", "--per-family", "2"]);
+    assert!(done && said.contains("| all |"), "{said}");
+    let mut other = std::fs::read_to_string(slm.join("tokenizer.json")).unwrap();
+    other.push('\n');
+    std::fs::write(slm.join("tokenizer.json"), other).unwrap();
+    let (done, said) = run("mismatched");
+    assert!(!done && said.contains("student has another tokenizer.json than"), "{said}");
+    assert!(!out.join("mismatched").exists(), "nothing is written for a pair that does not fit");
+    [place, out].iter().for_each(|folder| std::fs::remove_dir_all(folder).unwrap());
 }

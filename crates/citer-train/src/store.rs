@@ -208,8 +208,13 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(".new");
     let new = path.with_file_name(name);
-    std::fs::write(&new, bytes).map_err(TrainError::io(&new))?;
-    std::fs::rename(&new, path).map_err(TrainError::io(path))
+    let written = std::fs::write(&new, bytes).map_err(TrainError::io(&new));
+    let result = written.and_then(|()| std::fs::rename(&new, path).map_err(TrainError::io(path)));
+    if result.is_err() {
+        // What was written takes room that is missing.
+        let _ = std::fs::remove_file(&new);
+    }
+    result
 }
 
 fn code(case: Case) -> u8 {
@@ -439,8 +444,7 @@ mod tests {
         std::os::unix::fs::symlink("/dev/full", &new).unwrap();
         let error = store.write(0, &questions, &labelled(0)).unwrap_err().to_string();
         assert!(error.contains("the disk is full: make room"), "{error}");
-        assert!(!store.has(0));
-        std::fs::remove_file(new).unwrap();
+        assert!(!store.has(0) && std::fs::symlink_metadata(new).is_err(), "nothing is left that takes room");
         store.write(0, &questions, &labelled(0)).unwrap();
         assert_eq!(store.read(0).unwrap(), labelled(0));
         std::fs::remove_dir_all(folder).unwrap();
