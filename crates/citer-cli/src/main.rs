@@ -11,6 +11,7 @@ mod endpoints;
 mod eval;
 mod export;
 mod label;
+mod pair;
 mod pretrain;
 mod serve;
 mod shutdown;

@@ -14,8 +14,30 @@ pub(crate) struct Listed {
     pub id: String,
     #[serde(default)]
     pub tokenizer_sha256: Option<String>,
+    /// Where `citer serve` says it.
     #[serde(default)]
-    pub context: Option<u64>,
+    context: Option<u64>,
+    /// Where vLLM and SGLang do.
+    #[serde(default)]
+    max_model_len: Option<u64>,
+    /// Where llama.cpp does.
+    #[serde(default)]
+    meta: Option<ListedMeta>,
+    #[serde(default)]
+    pub owned_by: Option<String>,
+}
+
+#[derive(Clone, Deserialize)]
+struct ListedMeta {
+    #[serde(default)]
+    n_ctx: Option<u64>,
+}
+
+impl Listed {
+    /// Most tokens in a sequence, where the server says it in any of the usual ways.
+    pub fn room(&self) -> Option<u64> {
+        self.context.or(self.max_model_len).or(self.meta.as_ref()?.n_ctx)
+    }
 }
 
 #[derive(Deserialize)]
@@ -81,9 +103,9 @@ pub(crate) fn models(body: &[u8]) -> Result<Vec<Listed>, RemoteError> {
     Ok(parse::<List>(body)?.data)
 }
 
-/// The one token in the answer to `POST /v1/completions`. `sent` counts the prompt when the server does not.
-pub(crate) fn token(body: &[u8], sent: usize) -> Result<RemoteToken, RemoteError> {
-    let Continuation { tokens, bytes_received, tokens_sent, tokens_cached, .. } = continuation(body, sent)?;
+/// The one token of an answer.
+pub(crate) fn token(found: Continuation) -> Result<RemoteToken, RemoteError> {
+    let Continuation { tokens, bytes_sent, bytes_received, tokens_sent, tokens_cached, .. } = found;
     let [Continued { token, top }] = tokens.as_slice() else {
         return Err(RemoteError::BadAnswer(format!("it has {} tokens instead of one", tokens.len())));
     };
@@ -92,6 +114,7 @@ pub(crate) fn token(body: &[u8], sent: usize) -> Result<RemoteToken, RemoteError
     Ok(RemoteToken {
         token,
         top,
+        bytes_sent,
         bytes_received,
         tokens_sent,
         tokens_cached,
@@ -100,7 +123,8 @@ pub(crate) fn token(body: &[u8], sent: usize) -> Result<RemoteToken, RemoteError
     })
 }
 
-/// The tokens in the answer to `POST /v1/completions`, in any of the forms that carry ids.
+/// The tokens in the answer to `POST /v1/completions`, in any of the forms that carry ids. `sent` counts the prompt when
+/// the server does not.
 pub(crate) fn continuation(body: &[u8], sent: usize) -> Result<Continuation, RemoteError> {
     let bad = |detail: String| RemoteError::BadAnswer(detail);
     let answer: Completion = parse(body)?;
@@ -140,8 +164,7 @@ pub(crate) fn continuation(body: &[u8], sent: usize) -> Result<Continuation, Rem
 /// The candidates of the token at place `at`, best first. Names that are not written `token_id:N` cannot be matched to a
 /// token and are left out.
 fn candidates(logprobs: &Logprobs, at: usize) -> Vec<Candidate> {
-    let probability = |logprob: f64| logprob.exp().clamp(0.0, 1.0) as f32;
-    let mut top: Vec<Candidate> = if let Some(token) = logprobs.content.as_ref().and_then(|list| list.get(at)) {
+    best_first(if let Some(token) = logprobs.content.as_ref().and_then(|list| list.get(at)) {
         let named = token.top_logprobs.iter().chain([token]);
         let named = named.filter_map(|c| Some(Candidate { id: c.id?, probability: probability(c.logprob?) }));
         named.collect()
@@ -152,13 +175,23 @@ fn candidates(logprobs: &Logprobs, at: usize) -> Vec<Candidate> {
             Some(Candidate { id, probability: probability(*logprob.as_ref()?) })
         });
         named.collect()
-    };
+    })
+}
+
+/// The probability to a logarithm.
+pub(crate) fn probability(logprob: f64) -> f32 {
+    logprob.exp().clamp(0.0, 1.0) as f32
+}
+
+/// Candidates, each once, by falling probability.
+pub(crate) fn best_first(mut top: Vec<Candidate>) -> Vec<Candidate> {
     top.sort_by(|a, b| b.probability.total_cmp(&a.probability).then(a.id.cmp(&b.id)));
     top.dedup_by_key(|candidate| candidate.id);
     top
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, RemoteError> {
+/// An answer's JSON.
+pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, RemoteError> {
     serde_json::from_slice(body).map_err(|error| {
         let start = String::from_utf8_lossy(&body[..body.len().min(80)]);
         RemoteError::BadAnswer(match start.trim() {

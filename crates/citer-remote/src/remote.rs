@@ -1,10 +1,6 @@
-//! The remote model: asks an OpenAI-compatible server for one token after a prefix of token ids.
+//! The remote model: asks a server for one token after a prefix of token ids.
 
-use crate::{
-    answer::{self, Listed},
-    continuation::Continuation,
-    http::Http,
-};
+use crate::{answer, continuation::Continuation, http::Http, sglang};
 use citer_core::{RemoteError, RemoteModel, RemoteToken, TokenId};
 use serde::Serialize;
 use std::time::Duration;
@@ -17,6 +13,17 @@ const TOP: usize = 5;
 pub struct Remote {
     http: Http,
     model: Option<String>,
+    dialect: Dialect,
+}
+
+/// How a server wants to be asked for token ids.
+#[derive(Clone, Copy, Debug, Default)]
+enum Dialect {
+    /// `POST /v1/completions` with extensions (`citer serve`, vLLM, llama.cpp).
+    #[default]
+    Completions,
+    /// `POST /generate` of SGLang.
+    Sglang,
 }
 
 /// What a server says about its model.
@@ -27,7 +34,7 @@ pub struct ServerModel {
     /// SHA-256 of its `tokenizer.json`, in hexadecimal; only `citer serve` says it. Another one than the local
     /// model's means that token ids cannot be exchanged.
     pub tokenizer_sha256: Option<String>,
-    /// Most tokens in a sequence; only `citer serve` says it.
+    /// Most tokens in a sequence, where the server says it.
     pub context: Option<u64>,
 }
 
@@ -39,6 +46,8 @@ struct Question<'a> {
     prompt: &'a [TokenId],
     max_tokens: u32,
     temperature: u32,
+    /// vLLM would take another one from the model's files, and greedy would no longer be greedy.
+    repetition_penalty: u32,
     logprobs: usize,
     return_token_ids: bool,
     return_tokens_as_token_ids: bool,
@@ -51,7 +60,7 @@ impl Remote {
     /// # Errors
     /// An address that is not http or https; natively https too, which this build does not speak.
     pub fn new(base_url: &str, model: Option<String>, timeout: Duration) -> Result<Self, RemoteError> {
-        Ok(Self { http: Http::new(base_url, timeout)?, model })
+        Ok(Self { http: Http::new(base_url, timeout)?, model, dialect: Dialect::default() })
     }
 
     /// Sends `key` as bearer token with every request. It is never shown by `Debug` or in an error.
@@ -65,7 +74,8 @@ impl Remote {
         self.model.as_deref()
     }
 
-    /// Asks the server which model it has (`GET /v1/models`), and keeps its name when none was given.
+    /// Asks the server which model it has (`GET /v1/models`), and keeps its name when none was given. A server that says to
+    /// be SGLang is asked in its own way from then on.
     ///
     /// # Errors
     /// Every [`RemoteError`] but `NotConfigured`; `BadAnswer` when the server does not have the wanted model.
@@ -78,9 +88,16 @@ impl Remote {
                 RemoteError::BadAnswer(format!("it has no model {wanted}; choose one of: {}", names()))
             })?,
         };
-        let Listed { id, tokenizer_sha256, context } = found.clone();
-        self.model = Some(id.clone());
-        Ok(ServerModel { name: id, tokenizer_sha256, context })
+        self.model = Some(found.id.clone());
+        self.dialect = match found.owned_by.as_deref() {
+            Some(sglang::OWNER) => Dialect::Sglang,
+            _ => Dialect::Completions,
+        };
+        Ok(ServerModel {
+            name: found.id.clone(),
+            tokenizer_sha256: found.tokenizer_sha256.clone(),
+            context: found.room(),
+        })
     }
 }
 
@@ -90,34 +107,36 @@ impl Remote {
     /// # Errors
     /// Every [`RemoteError`] but `NotConfigured`.
     pub async fn tokens(&self, prefix: &[TokenId], most: u32) -> Result<Continuation, RemoteError> {
-        let (received, bytes_sent) = self.ask(prefix, most).await?;
-        let mut found = answer::continuation(&received, prefix.len())?;
-        found.bytes_sent = bytes_sent;
-        Ok(found)
+        let (path, body) = match self.dialect {
+            Dialect::Completions => ("/v1/completions", self.question(prefix, most)?),
+            Dialect::Sglang => (sglang::PATH, sglang::question(prefix, most, TOP)?),
+        };
+        let bytes_sent = body.len() as u64;
+        let received = self.http.post(path, body).await?;
+        let found = match self.dialect {
+            Dialect::Completions => answer::continuation(&received, prefix.len())?,
+            Dialect::Sglang => sglang::continuation(&received, prefix.len())?,
+        };
+        Ok(Continuation { bytes_sent, ..found })
     }
 
-    /// The answer's body and the bytes of the question.
-    async fn ask(&self, prefix: &[TokenId], max_tokens: u32) -> Result<(Vec<u8>, u64), RemoteError> {
+    fn question(&self, prefix: &[TokenId], max_tokens: u32) -> Result<Vec<u8>, RemoteError> {
         let question = Question {
             model: self.model.as_deref(),
             prompt: prefix,
             max_tokens,
             temperature: 0,
+            repetition_penalty: 1,
             logprobs: TOP,
             return_token_ids: true,
             return_tokens_as_token_ids: true,
         };
-        let body = serde_json::to_vec(&question).map_err(|error| RemoteError::BadAnswer(error.to_string()))?;
-        let bytes_sent = body.len() as u64;
-        Ok((self.http.post("/v1/completions", body).await?, bytes_sent))
+        serde_json::to_vec(&question).map_err(|error| RemoteError::BadAnswer(error.to_string()))
     }
 }
 
 impl RemoteModel for Remote {
     async fn next_token(&mut self, prefix: &[TokenId]) -> Result<RemoteToken, RemoteError> {
-        let (received, bytes_sent) = self.ask(prefix, 1).await?;
-        let mut token = answer::token(&received, prefix.len())?;
-        token.bytes_sent = bytes_sent;
-        Ok(token)
+        answer::token(self.tokens(prefix, 1).await?)
     }
 }
