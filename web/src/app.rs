@@ -1,9 +1,9 @@
 //! The page as a whole: header, conversation, composer and the panel beside them.
 
 use crate::chat::Chat;
+use crate::chats::list::ChatList;
 use crate::composer::Composer;
 use crate::controls::Controls;
-use crate::conversation::Conversation;
 use crate::engine_error::EngineError;
 use crate::header::Header;
 use crate::message::Message;
@@ -12,6 +12,7 @@ use crate::models::{Models, ModelsDialog};
 use crate::samples::Samples;
 use crate::strings;
 use crate::token_card::{Shown, TokenCard};
+use citer_chat::Conversation;
 use leptos::prelude::*;
 use leptos::{ev, html};
 
@@ -23,10 +24,12 @@ const NEAR: i32 = 48;
 pub fn App() -> impl IntoView {
     let chat = Chat::start();
     provide_context(chat);
+    provide_context(chat.chats);
     provide_context(Models::default());
     let shown = RwSignal::new(None::<Shown>);
     provide_context(shown);
     let panel_open = RwSignal::new(false);
+    let list_open = RwSignal::new(false);
     let adapter = move || chat.engine.with(|e| e.info().map(|info| info.adapter.clone()).unwrap_or_default());
     let ids = Memo::new(move |_| chat.conversation.with(Conversation::ids));
     let is_open = Memo::new(move |_| chat.conversation.with(Conversation::is_open));
@@ -70,13 +73,16 @@ pub fn App() -> impl IntoView {
                     shown.set(None);
                 } else if panel_open.get_untracked() {
                     panel_open.set(false);
+                } else if list_open.get_untracked() {
+                    list_open.set(false);
                 } else {
                     chat.stop();
                 }
             }
         >
-            <Header panel_open/>
-            <main class="main" on:pointerdown=move |_| panel_open.set(false)>
+            <Header panel_open list_open/>
+            <ChatList open=list_open/>
+            <main class="main" on:pointerdown=move |_| { panel_open.set(false); list_open.set(false); }>
                 <div class="log" node_ref=log on:scroll=on_scroll>
                     <Show when=move || ids.with(Vec::is_empty)>
                         <Samples/>

@@ -9,10 +9,22 @@ use leptos::prelude::*;
 
 /// The header.
 #[component]
-pub fn Header(panel_open: RwSignal<bool>) -> impl IntoView {
+pub fn Header(panel_open: RwSignal<bool>, list_open: RwSignal<bool>) -> impl IntoView {
     let chat = expect_context::<Chat>();
     view! {
         <header class="header">
+            <button
+                type="button"
+                class="button icon list-switch"
+                id="chats-switch"
+                aria-label=strings::chats::LIST
+                title=strings::chats::LIST
+                aria-controls="chats"
+                aria-expanded=move || list_open.get().to_string()
+                on:click=move |_| list_open.update(|open| *open = !*open)
+            >
+                <span aria-hidden="true">"☰"</span>
+            </button>
             <h1 class="name">{strings::NAME}</h1>
             <div class="states">
                 <EngineStatus/>

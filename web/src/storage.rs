@@ -4,6 +4,8 @@ use leptos::prelude::window;
 
 /// The unsent question.
 pub const DRAFT: &str = "citer.draft";
+/// The conversation that is shown.
+pub const OPEN: &str = "citer.open";
 /// Who may make tokens.
 pub const MODE: &str = "citer.mode";
 /// The model of the library that is used; none means the shipped one.
@@ -22,4 +24,9 @@ pub fn set(key: &str, value: &str) {
         // A full or forbidden storage costs only the memory.
         let _ = if value.is_empty() { storage.remove_item(key) } else { storage.set_item(key, value) };
     }
+}
+
+/// The key of a conversation's unsent question; one that is not begun has no name yet.
+pub fn draft_of(conversation: &str) -> String {
+    if conversation.is_empty() { DRAFT.to_owned() } else { format!("{DRAFT}.{conversation}") }
 }

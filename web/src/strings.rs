@@ -1,5 +1,7 @@
 //! Every English text of the page, in one place.
 
+pub mod answer;
+pub mod chats;
 pub mod models;
 
 use citer_core::{Finish, ForcedReason, Mode, Source};
