@@ -52,13 +52,8 @@ pub fn run(
         false => questions.iter().take(500).cloned().collect(),
     };
     let signals: Vec<Signal> = named.iter().map(|(_, signal)| signal.clone()).collect();
-    let mut chosen = thresholds(workers, &validation, &signals, &SHARES, stop)?;
-    // The recommended threshold is measured exactly.
-    if let Some(ours) = chosen.first_mut() {
-        ours.push(f64::from(card.threshold));
-        ours.sort_by(f64::total_cmp);
-        ours.dedup();
-    }
+    // The recommended threshold is measured exactly, and all policies at its share.
+    let chosen = thresholds(workers, &validation, &signals, &SHARES, Some(card.threshold.into()), stop)?;
     let policies: Vec<Policy> = named
         .into_iter()
         .zip(chosen)
