@@ -14,6 +14,7 @@ mod eval;
 mod export;
 mod label;
 mod paint;
+mod pair;
 mod pretrain;
 mod reach;
 mod serve;

@@ -14,11 +14,33 @@ pub(crate) struct Listed {
     pub id: String,
     #[serde(default)]
     pub tokenizer_sha256: Option<String>,
+    /// Where `citer serve` says it.
     #[serde(default)]
-    pub context: Option<u64>,
+    context: Option<u64>,
+    /// Where vLLM and SGLang do.
+    #[serde(default)]
+    max_model_len: Option<u64>,
+    /// Where llama.cpp does.
+    #[serde(default)]
+    meta: Option<ListedMeta>,
+    #[serde(default)]
+    pub owned_by: Option<String>,
     /// Whether it keeps sessions, as `citer serve` does.
     #[serde(default)]
     pub sessions: bool,
+}
+
+#[derive(Clone, Deserialize)]
+struct ListedMeta {
+    #[serde(default)]
+    n_ctx: Option<u64>,
+}
+
+impl Listed {
+    /// Most tokens in a sequence, where the server says it in any of the usual ways.
+    pub fn room(&self) -> Option<u64> {
+        self.context.or(self.max_model_len).or(self.meta.as_ref()?.n_ctx)
+    }
 }
 
 #[derive(Deserialize)]
@@ -218,9 +240,8 @@ pub(crate) fn in_session(body: &[u8], length: usize) -> Result<Said, RemoteError
     })
 }
 
-/// The tokens in the answer to `POST /v1/completions`, in any of the forms that carry ids.
-pub(crate) fn continuation(body: &[u8], sent: usize) -> Result<Continuation, RemoteError> {
-    let said = said(body)?;
+/// The tokens that were said after a prompt of `sent` tokens in an answer of so many bytes, if it has ids.
+pub(crate) fn continuation(said: Said, received: usize, sent: usize) -> Result<Continuation, RemoteError> {
     let Some(ids) = said.ids else {
         let detail = "it has no token_ids; use a server that knows return_token_ids (citer serve, vLLM) or lists ids with \
             its logprobs (llama.cpp)";
@@ -231,7 +252,7 @@ pub(crate) fn continuation(body: &[u8], sent: usize) -> Result<Continuation, Rem
         tokens: ids.into_iter().map(|(token, top)| Continued { token, top }).collect(),
         stopped: said.stopped,
         bytes_sent: 0,
-        bytes_received: body.len() as u64,
+        bytes_received: received as u64,
         tokens_sent,
         tokens_cached: said.cached.unwrap_or(0).min(tokens_sent),
     })
@@ -255,16 +276,19 @@ fn candidates(logprobs: &Logprobs, at: usize) -> Vec<Candidate> {
     best_first(top)
 }
 
-fn probability(logprob: f64) -> f32 {
+/// The probability to a logarithm.
+pub(crate) fn probability(logprob: f64) -> f32 {
     logprob.exp().clamp(0.0, 1.0) as f32
 }
 
-fn best_first(mut top: Vec<Candidate>) -> Vec<Candidate> {
+/// Candidates, each once, by falling probability.
+pub(crate) fn best_first(mut top: Vec<Candidate>) -> Vec<Candidate> {
     top.sort_by(|a, b| b.probability.total_cmp(&a.probability).then(a.id.cmp(&b.id)));
     top.dedup_by_key(|candidate| candidate.id);
     top
 }
 
+/// An answer's JSON.
 pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, RemoteError> {
     serde_json::from_slice(body).map_err(|error| {
         let start = String::from_utf8_lossy(&body[..body.len().min(80)]);

@@ -1,7 +1,7 @@
 //! Connecting: finds out how a server wants to be asked and what it can do, with as few requests as it takes.
 
 use crate::{
-    answer::{self, Said},
+    answer::Said,
     failure, question,
     remote::Remote,
     transport::{Request, Transport},
@@ -39,7 +39,7 @@ impl<T: Transport> Remote<T> {
             logprobs: true,
             cached_counts: true,
             same_tokenizer,
-            context: listed.context,
+            context: listed.room(),
         };
         let foreign = same_tokenizer == Some(false);
         if foreign && matches!(self.wanted, Some(Dialect::Session | Dialect::Tokens)) {
@@ -81,11 +81,11 @@ impl<T: Transport> Remote<T> {
         let sample = self.vocabulary.as_ref().map(|vocabulary| vocabulary.encode(SAMPLE)).unwrap_or_default();
         let sample = if sample.is_empty() { vec![1] } else { sample };
         self.extras = true;
-        let mut said = self.try_question(question::tokens(self.model.as_deref(), &sample, 1, true)?).await;
+        let mut said = self.try_question(self.tokens_after(&sample, 1)?).await;
         if matches!(said, Err(RemoteError::Refused { status: 400 | 422, .. })) {
             // A strict gateway knows no wish for ids.
             self.extras = false;
-            said = self.try_question(question::tokens(self.model.as_deref(), &sample, 1, false)?).await;
+            said = self.try_question(self.tokens_after(&sample, 1)?).await;
         }
         let said = said?;
         let ids_back = said.ids.is_some();
@@ -133,7 +133,7 @@ impl<T: Transport> Remote<T> {
 
     async fn try_question(&self, request: Request) -> Result<Said, RemoteError> {
         let response = self.transport.send(request).await?;
-        answer::said(failure::check(&response)?)
+        self.said(failure::check(&response)?)
     }
 
     fn needs_vocabulary(&self) -> Result<(), RemoteError> {

@@ -1,7 +1,7 @@
 //! The remote LLM over HTTP, the same code natively and in the browser: one critical token per request.
 //!
 //! It speaks to `citer serve` in sessions and to any OpenAI-compatible server that takes token ids or text and goes on from
-//! them. What is asked and how answers are read knows nothing of the network; a thin [`transport`] carries it. Training asks
+//! them, SGLang among them. What is asked and how answers are read knows nothing of the network; a thin [`transport`] carries it. Training asks
 //! for several tokens at once.
 
 mod answer;
@@ -18,6 +18,7 @@ pub mod remote;
 mod reserve;
 pub mod servers;
 mod session;
+mod sglang;
 mod timer;
 pub mod transport;
 

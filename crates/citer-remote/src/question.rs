@@ -24,9 +24,12 @@ struct Completion<'a, P: Serialize> {
     ids: Ids,
 }
 
-/// The wish for ids in the answer, which strict gateways refuse as unknown.
+/// What servers of open models know and strict gateways refuse.
 #[derive(Default, Serialize)]
 struct Ids {
+    /// vLLM would take another one from the model's files, and greedy would no longer be greedy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repetition_penalty: Option<u32>,
     #[serde(skip_serializing_if = "is_false")]
     return_token_ids: bool,
     #[serde(skip_serializing_if = "is_false")]
@@ -74,7 +77,7 @@ struct Suffix<'a> {
     temperature: u32,
 }
 
-fn post(path: impl Into<String>, body: &impl Serialize) -> Result<Request, RemoteError> {
+pub(crate) fn post(path: impl Into<String>, body: &impl Serialize) -> Result<Request, RemoteError> {
     let body = serde_json::to_vec(body).map_err(|error| RemoteError::BadAnswer(error.to_string()))?;
     Ok(Request { method: Method::Post, path: path.into(), body })
 }
@@ -91,7 +94,8 @@ pub(crate) fn tokens(
     max_tokens: u32,
     extras: bool,
 ) -> Result<Request, RemoteError> {
-    let ids = Ids { return_token_ids: extras, return_tokens_as_token_ids: extras };
+    let ids =
+        Ids { repetition_penalty: extras.then_some(1), return_token_ids: extras, return_tokens_as_token_ids: extras };
     post("/v1/completions", &Completion { model, prompt, max_tokens, temperature: 0, logprobs: Some(TOP), ids })
 }
 

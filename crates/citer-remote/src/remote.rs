@@ -8,6 +8,7 @@ use crate::{
     piece::{self, Piece},
     question,
     session::Session,
+    sglang,
     transport::{Request, Response, Transport},
 };
 use citer_core::{
@@ -47,7 +48,7 @@ pub struct ServerModel {
     /// SHA-256 of its `tokenizer.json`, in hexadecimal; only `citer serve` says it. Another one than the local
     /// model's means that token ids cannot be exchanged.
     pub tokenizer_sha256: Option<String>,
-    /// Most tokens in a sequence; only `citer serve` says it.
+    /// Most tokens in a sequence, where the server says it.
     pub context: Option<u64>,
 }
 
@@ -130,7 +131,8 @@ impl<T: Transport> Remote<T> {
         self.capabilities.as_ref()
     }
 
-    /// Asks the server which model it has (`GET /v1/models`), and keeps its name when none was given.
+    /// Asks the server which model it has (`GET /v1/models`), and keeps its name when none was given. A server that says to
+    /// be SGLang is asked in its own way from then on.
     ///
     /// # Errors
     /// Every [`RemoteError`] but `NotConfigured`; `BadAnswer` when the server does not have the wanted model.
@@ -144,10 +146,13 @@ impl<T: Transport> Remote<T> {
                 RemoteError::BadAnswer(format!("it has no model {wanted}; choose one of: {}", names()))
             })?,
         };
-        let Listed { id, tokenizer_sha256, context, .. } = found.clone();
-        self.model = Some(id.clone());
+        self.model = Some(found.id.clone());
         self.listed = Some(found.clone());
-        Ok(ServerModel { name: id, tokenizer_sha256, context })
+        Ok(ServerModel {
+            name: found.id.clone(),
+            tokenizer_sha256: found.tokenizer_sha256.clone(),
+            context: found.room(),
+        })
     }
 
     /// The LLM's greedy tokens after `prefix`: at least one, at most `most`, unless it stops at once.
@@ -155,12 +160,11 @@ impl<T: Transport> Remote<T> {
     /// # Errors
     /// Every [`RemoteError`] but `NotConfigured`.
     pub async fn tokens(&self, prefix: &[TokenId], most: u32) -> Result<Continuation, RemoteError> {
-        let request = question::tokens(self.model.as_deref(), prefix, most, self.extras)?;
+        let request = self.tokens_after(prefix, most)?;
         let bytes_sent = request.body.len() as u64;
         let response = self.transport.send(request).await?;
-        let mut found = answer::continuation(failure::check(&response)?, prefix.len())?;
-        found.bytes_sent = bytes_sent;
-        Ok(found)
+        let said = self.said(failure::check(&response)?)?;
+        Ok(Continuation { bytes_sent, ..answer::continuation(said, response.body.len(), prefix.len())? })
     }
 
     /// The LLM's token after `prefix`, and up to `count - 1` further ones where the dialect gives ids.
@@ -180,12 +184,30 @@ impl<T: Transport> Remote<T> {
                 self.by_ids(said, count, cost)
             }
             Dialect::Tokens if self.capabilities.as_ref().is_none_or(|known| known.ids_back) => {
-                let request = question::tokens(self.model.as_deref(), prefix, count, self.extras)?;
+                let request = self.tokens_after(prefix, count)?;
                 let said = self.completion(request, prefix.len(), &mut cost).await?;
                 self.by_ids(said, count, cost)
             }
             _ => self.by_text(dialect, prefix, cost).await,
         }
+    }
+
+    fn is_sglang(&self) -> bool {
+        self.listed.as_ref().is_some_and(|listed| listed.owned_by.as_deref() == Some(sglang::OWNER))
+    }
+
+    /// The question for tokens after token ids, in the server's own way.
+    pub(crate) fn tokens_after(&self, prefix: &[TokenId], most: u32) -> Result<Request, RemoteError> {
+        if self.is_sglang() {
+            return sglang::question(prefix, most, question::TOP);
+        }
+        question::tokens(self.model.as_deref(), prefix, most, self.extras)
+    }
+
+    /// What a server of tokens or text said.
+    pub(crate) fn said(&self, body: &[u8]) -> Result<Said, RemoteError> {
+        let in_tokens = self.wanted.is_none_or(|dialect| dialect == Dialect::Tokens);
+        if self.is_sglang() && in_tokens { sglang::said(body) } else { answer::said(body) }
     }
 
     /// One request and its answer, counted.
@@ -199,7 +221,7 @@ impl<T: Transport> Remote<T> {
 
     async fn completion(&mut self, request: Request, sent: usize, cost: &mut RemoteToken) -> Result<Said, RemoteError> {
         let response = self.exchange(request, cost).await?;
-        let said = answer::said(failure::check(&response)?)?;
+        let said = self.said(failure::check(&response)?)?;
         let sent = said.prompt_tokens.unwrap_or(sent as u64);
         cost.tokens_sent = cost.tokens_sent.saturating_add(sent);
         cost.tokens_cached = cost.tokens_cached.saturating_add(said.cached.unwrap_or(0).min(sent));
@@ -284,7 +306,7 @@ impl<T: Transport> Remote<T> {
             let model = self.model.as_deref();
             let (request, held) = match (dialect, &self.conversation) {
                 // The server has all bytes, so what it says begins after them.
-                (Dialect::Tokens, _) => (question::tokens(model, prefix, count, self.extras)?, Vec::new()),
+                (Dialect::Tokens, _) => (self.tokens_after(prefix, count)?, Vec::new()),
                 (Dialect::Chat, Some((turns, prompt))) => {
                     let written = piece::write(vocabulary, prefix.get(*prompt..).unwrap_or_default());
                     (question::chat(model, turns, &written.text, count)?, written.held)

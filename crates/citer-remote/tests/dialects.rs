@@ -235,8 +235,16 @@ fn answers_in_sessions_that_cannot_be_are_refused() {
 // --- tokens ------------------------------------------------------------------------------------------------------------
 
 const COMPLETION: [&str; 5] = ["model", "prompt", "max_tokens", "temperature", "logprobs"];
-const WITH_IDS: [&str; 7] =
-    ["model", "prompt", "max_tokens", "temperature", "logprobs", "return_token_ids", "return_tokens_as_token_ids"];
+const WITH_IDS: [&str; 8] = [
+    "repetition_penalty",
+    "model",
+    "prompt",
+    "max_tokens",
+    "temperature",
+    "logprobs",
+    "return_token_ids",
+    "return_tokens_as_token_ids",
+];
 
 fn prompt(request: &Request, known: &[&str]) -> Result<Vec<TokenId>, Response> {
     assert_eq!(request.path, "/v1/completions");
