@@ -158,7 +158,7 @@ fn a_refused_key_is_not_hammered() {
 fn a_slow_answer_is_not_awaited_and_serves_where_it_still_fits() {
     let policy = Policy { look_ahead: 3, ..Policy::default() };
     let mut quick = vec![(20 * MS, Token(7)); 10];
-    quick.push((400 * MS, Tokens(vec![7, 8, 9])));
+    quick.push((900 * MS, Tokens(vec![7, 8, 9])));
     quick.push((20 * MS, Token(5)));
     let run = |kept: TokenId| {
         let mut scene = Scene::new(&[&quick], policy.clone());
@@ -167,8 +167,12 @@ fn a_slow_answer_is_not_awaited_and_serves_where_it_still_fits() {
         }
         let began = scene.clock.now();
         let Err(RemoteError::Timeout(waited)) = scene.next(&[1, 2]) else { panic!("it was awaited") };
-        assert_eq!((waited, scene.clock.now() - began), (50, 50 * MS), "half as long again as usual, at least 50 ms");
-        scene.pass(400 * MS);
+        assert_eq!(
+            (waited, scene.clock.now() - began),
+            (500, 500 * MS),
+            "twice as long as usual, at least half a second"
+        );
+        scene.pass(900 * MS);
         let next = scene.next(&[1, 2, kept]).unwrap();
         (next.token, next.reserved, scene.sent()[0])
     };
