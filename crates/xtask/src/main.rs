@@ -15,6 +15,7 @@ mod place;
 mod python;
 mod request;
 mod sizes;
+mod soak;
 mod step;
 mod system;
 mod test;
@@ -58,6 +59,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
         }
         Request::Lint { all } => lint::run(&place, &mut steps, all),
         Request::Fuzz { seconds } => fuzz::run(&place, &mut steps, seconds),
+        Request::Soak { minutes } => soak::run(&place, &mut steps, minutes),
         Request::BuildWeb => web::build(&place, &mut steps),
         Request::E2e => {
             native::build(&place, &mut steps)?;

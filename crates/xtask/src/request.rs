@@ -1,6 +1,6 @@
 //! The request: what the command line asks for.
 
-use crate::{failure::Failure, fuzz, test::STEPS};
+use crate::{failure::Failure, fuzz, soak, test::STEPS};
 
 /// What `cargo xtask help` prints.
 pub const HELP: &str = "\
@@ -11,6 +11,7 @@ Usage: cargo xtask COMMAND
                           llama-cpp, e2e
   lint [--all]            formatting and clippy of the light crates; with --all of every crate
   fuzz [--seconds N]      hostile model files for every parser, N seconds (60) each
+  soak [--minutes N]      faults over routed answers for N minutes (30); the report is tests/soak.json
   build-web               the page and its engine in dist/
   e2e                     the browser test alone
   help                    this text
@@ -25,6 +26,7 @@ pub enum Request {
     Test { skip: Vec<String> },
     Lint { all: bool },
     Fuzz { seconds: u32 },
+    Soak { minutes: u32 },
     BuildWeb,
     E2e,
 }
@@ -44,6 +46,11 @@ impl Request {
             ["fuzz", "--seconds", number] => match number.parse() {
                 Ok(seconds) if seconds > 0 => Ok(Self::Fuzz { seconds }),
                 _ => Err(Failure::new(format!("`{number}`: write a number of seconds from 1"))),
+            },
+            ["soak"] => Ok(Self::Soak { minutes: soak::LONG }),
+            ["soak", "--minutes", number] => match number.parse() {
+                Ok(minutes) if minutes > 0 => Ok(Self::Soak { minutes }),
+                _ => Err(Failure::new(format!("`{number}`: write a number of minutes from 1"))),
             },
             ["build-web"] => Ok(Self::BuildWeb),
             ["e2e"] => Ok(Self::E2e),
@@ -77,12 +84,22 @@ mod tests {
         let skip = vec!["lint".to_owned(), "e2e".to_owned()];
         assert_eq!(read("test --skip lint --skip e2e"), Ok(Request::Test { skip }));
         assert_eq!(read("lint --all"), Ok(Request::Lint { all: true }));
+        assert_eq!(read("soak"), Ok(Request::Soak { minutes: 30 }));
+        assert_eq!(read("soak --minutes 2"), Ok(Request::Soak { minutes: 2 }));
         assert_eq!(read("fuzz --seconds 5"), Ok(Request::Fuzz { seconds: 5 }));
     }
 
     #[test]
     fn refuses_what_it_does_not_know() {
-        for line in ["deploy", "demo --now", "test --skip", "test --skip everything", "e2e extra", "fuzz --seconds 0"] {
+        for line in [
+            "deploy",
+            "demo --now",
+            "test --skip",
+            "test --skip everything",
+            "e2e extra",
+            "fuzz --seconds 0",
+            "soak --minutes x",
+        ] {
             assert!(read(line).is_err(), "{line}");
         }
     }
