@@ -31,6 +31,7 @@ pub fn App() -> impl IntoView {
     let panel_open = RwSignal::new(false);
     let list_open = RwSignal::new(false);
     let adapter = move || chat.engine.with(|e| e.info().map(|info| info.adapter.clone()).unwrap_or_default());
+    let memory = move || chat.engine.with(|e| e.info().map(|info| info.memory.to_string()));
     let ids = Memo::new(move |_| chat.conversation.with(Conversation::ids));
     let is_open = Memo::new(move |_| chat.conversation.with(Conversation::is_open));
 
@@ -65,6 +66,7 @@ pub fn App() -> impl IntoView {
             data-engine=move || chat.engine.with(|engine| engine.name())
             data-server=move || chat.server.with(|server| server.name())
             data-adapter=adapter
+            data-memory=memory
             on:keydown=move |event| {
                 if event.key() != "Escape" {
                     return;

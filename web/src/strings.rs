@@ -109,10 +109,13 @@ pub fn sentence(error: &str) -> String {
 }
 
 /// What leaves the device in this mode.
-pub fn mode_help(mode: Mode, has_server: bool) -> &'static str {
+pub fn mode_help(mode: Mode, has_server: bool, has_router: bool) -> &'static str {
     match (mode, has_server) {
         (Mode::LocalOnly, _) => "Nothing you type leaves this device.",
         (_, false) => "The LLM is not there, so all tokens are made on this device.",
+        (Mode::Router, true) if !has_router => {
+            "No router was trained for this model: all tokens are made on this device, and nothing is asked of the LLM."
+        }
         (Mode::Router, true) => "For a doubtful token, the question and the answer so far go to the LLM's server.",
         (Mode::RemoteOnly, true) => "The question and the answer go to the LLM's server.",
     }

@@ -230,4 +230,8 @@ pub struct EngineInfo {
     pub context: usize,
     /// The end-of-turn token.
     pub end_token: TokenId,
+    /// Whether a router that was trained for this model runs beside it; without one it makes every token itself.
+    pub has_router: bool,
+    /// Bytes of the worker's memory after loading; it never shrinks, so this is its peak.
+    pub memory: u64,
 }

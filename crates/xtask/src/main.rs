@@ -64,7 +64,12 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
         Request::E2e => {
             native::build(&place, &mut steps)?;
             web::build(&place, &mut steps)?;
-            e2e::run(&place, &mut steps)
+            e2e::run(&place, &mut steps, &e2e::ALL)
+        }
+        Request::Memory => {
+            native::build(&place, &mut steps)?;
+            web::build(&place, &mut steps)?;
+            e2e::run(&place, &mut steps, &e2e::MEMORY)
         }
     }
 }

@@ -14,6 +14,7 @@ Usage: cargo xtask COMMAND
   soak [--minutes N]      faults over routed answers for N minutes (30); the report is tests/soak.json
   build-web               the page and its engine in dist/
   e2e                     the browser test alone
+  memory                  peak memory while the browser downloads and loads a model of 600 MB, in JSON
   help                    this text
 
 Tools that are missing are installed in the target folder; what is there is used again.";
@@ -29,6 +30,7 @@ pub enum Request {
     Soak { minutes: u32 },
     BuildWeb,
     E2e,
+    Memory,
 }
 
 impl Request {
@@ -54,6 +56,7 @@ impl Request {
             },
             ["build-web"] => Ok(Self::BuildWeb),
             ["e2e"] => Ok(Self::E2e),
+            ["memory"] => Ok(Self::Memory),
             _ => Err(Failure::new(format!("`{}` is not a task.\n\n{HELP}", words.join(" ")))),
         }
     }

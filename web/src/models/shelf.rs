@@ -17,6 +17,8 @@ pub struct Models {
     pub models: RwSignal<Vec<StoredModel>>,
     /// The storage, once it was asked for.
     pub storage: RwSignal<Option<StorageUse>>,
+    /// Bytes of the library worker's memory.
+    pub memory: RwSignal<u64>,
     /// What went wrong or well last, for the model or the library as a whole.
     pub words: RwSignal<Option<(Option<String>, String)>>,
     /// Whether a model is being looked up.
@@ -33,6 +35,7 @@ impl Default for Models {
             open: RwSignal::new(false),
             models: RwSignal::default(),
             storage: RwSignal::default(),
+            memory: RwSignal::new(0),
             words: RwSignal::default(),
             looking: RwSignal::new(false),
             worker: StoredValue::new_local(None),
@@ -107,7 +110,8 @@ impl Models {
 
     fn learn(self, news: LibraryNews) {
         match news {
-            LibraryNews::Models { models, storage } => {
+            LibraryNews::Models { models, storage, memory } => {
+                self.memory.set(memory);
                 self.looking.set(false);
                 self.models.set(models);
                 self.storage.set(Some(storage));

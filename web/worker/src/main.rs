@@ -6,7 +6,9 @@ mod calls;
 mod download;
 mod engine;
 mod library;
+mod memory;
 mod ownership;
+mod remembered;
 mod server;
 mod stored;
 
@@ -91,7 +93,7 @@ async fn handle(state: Shared, message: ToWorker, files: Vec<File>) {
             ownership.obtain().await;
             let loading = async {
                 match &model {
-                    Some(model) => stored::load(model).await,
+                    Some(model) => stored::load(model, &models_url).await,
                     None => engine::load(&models_url).await,
                 }
             };
