@@ -3,7 +3,7 @@
 use crate::event::{Candidate, ForcedReason, TokenId};
 
 /// The LLM's next token and what it cost to get.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RemoteToken {
     /// The token, in the shared vocabulary. The end-of-turn token is a token like any other.
     pub token: TokenId,
@@ -17,6 +17,19 @@ pub struct RemoteToken {
     pub tokens_sent: u64,
     /// Of those, tokens the server had in its KV cache.
     pub tokens_cached: u64,
+    /// Tokens that the LLM made.
+    pub tokens_received: u64,
+    /// Tokens that follow with it: what a server of another vocabulary said in one token may take several here. They stand
+    /// as the first one does.
+    pub rest: Vec<TokenId>,
+    /// Requests beyond the first that it took.
+    pub retries: u32,
+    /// Whether it was made for an earlier request, so that none was made now.
+    pub reserved: bool,
+    /// Milliseconds that the server computed; 0 when it does not say.
+    pub server_ms: f64,
+    /// Milliseconds that the request waited for its turn at the server; 0 when it does not say.
+    pub queue_ms: f64,
 }
 
 /// Why no token came. None of these ends the answer.

@@ -88,7 +88,16 @@ pub(crate) fn token(body: &[u8], sent: usize) -> Result<RemoteToken, RemoteError
         return Err(RemoteError::BadAnswer(format!("it has {} tokens instead of one", tokens.len())));
     };
     let (token, top) = (*token, top.clone());
-    Ok(RemoteToken { token, top, bytes_sent: 0, bytes_received, tokens_sent, tokens_cached })
+    let tokens_received = 1;
+    Ok(RemoteToken {
+        token,
+        top,
+        bytes_received,
+        tokens_sent,
+        tokens_cached,
+        tokens_received,
+        ..RemoteToken::default()
+    })
 }
 
 /// The tokens in the answer to `POST /v1/completions`, in any of the forms that carry ids.

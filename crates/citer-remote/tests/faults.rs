@@ -118,6 +118,8 @@ async fn one_token_with_its_candidates_and_cost() {
             bytes_received: body.len() as u64,
             tokens_sent: 3,
             tokens_cached: 2,
+            tokens_received: 1,
+            ..RemoteToken::default()
         }
     );
     assert_eq!(path, "/v1/completions");

@@ -106,6 +106,11 @@ async fn handle(state: Shared, message: ToWorker, files: Vec<File>) {
             let found = server.probe().await;
             settle(&state, server, found);
         }
+        ToWorker::Connect { servers, .. } => {
+            let mut server = Server::at(servers.into_iter().next().map(|server| server.url));
+            let found = server.probe().await;
+            settle(&state, server, found);
+        }
         ToWorker::Stop => {
             if let Some(stop) = &state.borrow().stop {
                 stop.stop();
@@ -163,7 +168,7 @@ fn settle(state: &Shared, mut server: Server, found: Result<ServerModel, String>
         Ok(name) => (true, name),
         Err(reason) => (false, reason),
     };
-    post(&FromWorker::Server { available, detail });
+    post(&FromWorker::Server { available, detail, servers: Vec::new() });
 }
 
 /// Tells the page about a panic, or a trap in a task, before the worker dies; the page starts a new one.
