@@ -1,6 +1,7 @@
 //! A headless Chrome with WebGPU on the software adapter, driven by chromedriver.
 
 use crate::{folder::TemporaryFolder, process::Process, product};
+use serde_json::json;
 use std::process::Command;
 use thirtyfour::{ChromiumLikeCapabilities, DesiredCapabilities, WebDriver};
 
@@ -27,8 +28,16 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Starts the driver and the browser named by `CHROMEDRIVER` and `CHROME`.
+    /// Starts the driver and the browser named by `CHROMEDRIVER` and `CHROME`, for somebody who agreed to ask the LLM.
     pub async fn start() -> Self {
+        let browser = Self::start_new().await;
+        let agree = json!({"source": "try { localStorage.setItem('citer.consent', 'yes') } catch {}"});
+        browser.driver.cdp().send_raw("Page.addScriptToEvaluateOnNewDocument", agree).await.unwrap();
+        browser
+    }
+
+    /// The same for somebody who was never here.
+    pub async fn start_new() -> Self {
         let profile = TemporaryFolder::new();
         let mut command = Command::new(product::told("CHROMEDRIVER"));
         let (process, port) = Process::start(command.arg("--port=0"), "started successfully on port ");

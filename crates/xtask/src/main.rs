@@ -12,6 +12,7 @@ mod openai;
 mod optimise;
 mod place;
 mod request;
+mod shell;
 mod sizes;
 mod step;
 mod system;
@@ -56,6 +57,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
         }
         Request::Lint { all } => lint::run(&place, &mut steps, all),
         Request::Fuzz { seconds } => fuzz::run(&place, &mut steps, seconds),
+        Request::Shell { folder } => shell::prepare(&place, &folder),
         Request::BuildWeb => web::build(&place, &mut steps),
         Request::E2e => {
             native::build(&place, &mut steps)?;

@@ -1,6 +1,7 @@
 //! The request: what the command line asks for.
 
 use crate::{failure::Failure, fuzz, test::STEPS};
+use std::path::PathBuf;
 
 /// What `cargo xtask help` prints.
 pub const HELP: &str = "\
@@ -11,6 +12,7 @@ Usage: cargo xtask COMMAND
   lint [--all]            formatting and clippy of the light crates; with --all of every crate
   fuzz [--seconds N]      hostile model files for every parser, N seconds (60) each
   build-web               the page and its engine in dist/
+  shell [FOLDER]          what Trunk runs after a build: makes the page in FOLDER (dist) installable
   e2e                     the browser test alone
   help                    this text
 
@@ -25,6 +27,7 @@ pub enum Request {
     Lint { all: bool },
     Fuzz { seconds: u32 },
     BuildWeb,
+    Shell { folder: PathBuf },
     E2e,
 }
 
@@ -44,11 +47,18 @@ impl Request {
                 Ok(seconds) if seconds > 0 => Ok(Self::Fuzz { seconds }),
                 _ => Err(Failure::new(format!("`{number}`: write a number of seconds from 1"))),
             },
+            ["shell"] => Ok(Self::Shell { folder: staging() }),
+            ["shell", folder] => Ok(Self::Shell { folder: folder.into() }),
             ["build-web"] => Ok(Self::BuildWeb),
             ["e2e"] => Ok(Self::E2e),
             _ => Err(Failure::new(format!("`{}` is not a task.\n\n{HELP}", words.join(" ")))),
         }
     }
+}
+
+/// Where Trunk has put what it built, when it asks.
+fn staging() -> PathBuf {
+    std::env::var_os("TRUNK_STAGING_DIR").map_or_else(|| "dist".into(), PathBuf::from)
 }
 
 fn skipped(words: &[&str]) -> Result<Vec<String>, Failure> {
@@ -75,6 +85,7 @@ mod tests {
         assert_eq!(read("demo --no-open"), Ok(Request::Demo { open: false }));
         let skip = vec!["lint".to_owned(), "e2e".to_owned()];
         assert_eq!(read("test --skip lint --skip e2e"), Ok(Request::Test { skip }));
+        assert_eq!(read("shell made"), Ok(Request::Shell { folder: "made".into() }));
         assert_eq!(read("lint --all"), Ok(Request::Lint { all: true }));
         assert_eq!(read("fuzz --seconds 5"), Ok(Request::Fuzz { seconds: 5 }));
     }

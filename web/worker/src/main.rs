@@ -12,9 +12,10 @@ mod stored;
 
 use answer::Request;
 use citer_core::StopFlag;
-use citer_core::message::{FromWorker, ToWorker};
+use citer_core::message::{FromWorker, Kernel, ToWorker};
 use citer_core::revival::{Death, Fault};
 use citer_lm::bench::Plan;
+use citer_lm::{Engine, Trial};
 use citer_remote::ServerModel;
 use engine::Loaded;
 use futures::future::join;
@@ -92,8 +93,9 @@ async fn handle(state: Shared, message: ToWorker, files: Vec<File>) {
             let mut server = Server::at(server_url);
             let (loading, found) = join(loading, server.probe()).await;
             match loading {
-                Ok(loaded) => {
+                Ok(mut loaded) => {
                     let info = loaded.info.clone();
+                    post(&FromWorker::Kernels { kernels: kernels(&mut loaded.engine) });
                     state.borrow_mut().loaded = Some(loaded);
                     settle(&state, server, found);
                     post(&FromWorker::Ready(info));
@@ -139,6 +141,16 @@ async fn handle(state: Shared, message: ToWorker, files: Vec<File>) {
             shelf.handle(request, files).await;
         }
     }
+}
+
+/// How the kernels were chosen, for the page's device report.
+fn kernels(engine: &mut Engine) -> Vec<Kernel> {
+    let Some(decoder) = engine.gpu() else { return Vec::new() };
+    let kernel = |trial: &_| {
+        let Trial { kernel, variant, error, micros, chosen } = trial;
+        Kernel { kernel: kernel.clone(), variant: variant.clone(), error: *error, micros: *micros, chosen: *chosen }
+    };
+    decoder.trials().iter().map(kernel).collect()
 }
 
 /// Makes an answer, or the rest of one.
