@@ -28,6 +28,13 @@ pub struct ServerAddress {
     pub dialect: Option<Dialect>,
 }
 
+impl ServerAddress {
+    /// The server at `url`, of which nothing else is known.
+    pub fn at(url: String) -> Self {
+        Self { url, model: None, key: None, dialect: None }
+    }
+}
+
 impl fmt::Debug for ServerAddress {
     /// Without the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
