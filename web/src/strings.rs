@@ -2,7 +2,12 @@
 
 pub mod answer;
 pub mod chats;
+pub mod device;
+pub mod endpoints;
+pub mod ledger;
 pub mod models;
+pub mod privacy;
+pub mod shell;
 
 use citer_core::{Finish, ForcedReason, Mode, Source};
 use citer_tasks::Family;
@@ -178,6 +183,11 @@ pub fn finish_name(finish: Finish) -> &'static str {
         Finish::Context => "context",
         Finish::Stopped => "stopped",
     }
+}
+
+/// How fast the engine was.
+pub fn speed(tokens_per_second: f64) -> String {
+    format!("{tokens_per_second:.1} tokens a second")
 }
 
 pub fn tokens(count: u64) -> String {

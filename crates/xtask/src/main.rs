@@ -14,6 +14,7 @@ mod optimise;
 mod place;
 mod python;
 mod request;
+mod shell;
 mod sizes;
 mod soak;
 mod step;
@@ -59,6 +60,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
         }
         Request::Lint { all } => lint::run(&place, &mut steps, all),
         Request::Fuzz { seconds } => fuzz::run(&place, &mut steps, seconds),
+        Request::Shell { folder } => shell::prepare(&place, &folder),
         Request::Soak { minutes } => soak::run(&place, &mut steps, minutes),
         Request::BuildWeb => web::build(&place, &mut steps),
         Request::E2e => {
