@@ -1,14 +1,20 @@
 //! The chat: everything the page knows, and what the reader and the engine can do to it.
 
 use crate::chats::{self, Chats};
+use crate::endpoints::Endpoints;
 use crate::engine::{EngineState, EngineWorker, ServerState};
+use crate::ledger::Sent;
+use crate::network::Network;
+use crate::privacy::Privacy;
 use crate::{address, storage, strings};
 use citer_chat::{Conversation, Request, State, Token};
-use citer_core::message::{FromWorker, ToWorker};
+use citer_core::ledger::{Outcome, Purpose};
+use citer_core::message::{FromWorker, Kernel, ServerAddress, ToWorker};
 use citer_core::revival::{Next, Revival};
 use citer_core::{Death, Mode, Settings};
 use leptos::prelude::*;
 use std::time::Duration;
+use wasm_bindgen_futures::spawn_local;
 
 /// The page's state; a copyable handle.
 #[derive(Clone, Copy)]
@@ -33,6 +39,20 @@ pub struct Chat {
     pub stopping: RwSignal<bool>,
     /// The threshold that the reader chose; until then the router's own counts.
     chosen_threshold: RwSignal<Option<f32>>,
+    /// What may be asked.
+    pub network: Network,
+    /// The servers of the LLM.
+    pub endpoints: Endpoints,
+    /// What was sent.
+    pub sent: Sent,
+    /// What the reader decided about sending.
+    pub privacy: Privacy,
+    /// The kernel variants that were tried.
+    pub kernels: RwSignal<Vec<Kernel>>,
+    /// When the server was last looked for, in milliseconds since 1970.
+    looked: StoredValue<f64>,
+    /// The servers that the worker was told of.
+    told: StoredValue<Vec<ServerAddress>>,
     worker: StoredValue<Option<EngineWorker>, LocalStorage>,
     /// The answer the worker is at, perhaps one that is no longer shown.
     busy: StoredValue<Option<u64>>,
@@ -60,6 +80,13 @@ impl Chat {
             draft: RwSignal::new(storage::get(storage::DRAFT).unwrap_or_default()),
             stopping: RwSignal::new(false),
             chosen_threshold: RwSignal::new(None),
+            network: Network::default(),
+            endpoints: Endpoints::default(),
+            sent: Sent::default(),
+            privacy: Privacy::default(),
+            kernels: RwSignal::default(),
+            looked: StoredValue::new(0.0),
+            told: StoredValue::new(Vec::new()),
             worker: StoredValue::new_local(None),
             busy: StoredValue::new(None),
             model: RwSignal::new(storage::get(storage::MODEL)),
@@ -99,6 +126,7 @@ impl Chat {
         let conversation = waits.flatten().unwrap_or(conversation);
         let is_same = self.conversation.with_untracked(|shown| shown.id == conversation.id);
         storage::set(storage::OPEN, &conversation.id);
+        self.privacy.show(&conversation.id);
         let draft = storage::get(&storage::draft_of(&conversation.id)).unwrap_or_default();
         self.conversation.set(conversation);
         if !is_same {
@@ -119,6 +147,7 @@ impl Chat {
 
     /// A conversation was deleted.
     pub fn forget(self, id: &str) {
+        self.privacy.forget(id);
         self.away.update_value(|away| {
             if away.as_ref().is_some_and(|away| away.id == id) {
                 self.post(&ToWorker::Stop);
@@ -127,6 +156,7 @@ impl Chat {
         });
         if self.conversation.with_untracked(|shown| shown.id == id) {
             self.stop();
+            self.privacy.show("");
             self.conversation.set(Conversation::default());
             self.stopping.set(false);
             storage::set(storage::OPEN, "");
@@ -153,6 +183,7 @@ impl Chat {
             } else {
                 self.conversation.update(set);
                 storage::set(storage::OPEN, name);
+                self.privacy.keep(name);
             }
         } else {
             self.away.update_value(|away| away.iter_mut().filter(|away| away.id == id).for_each(set));
@@ -183,7 +214,7 @@ impl Chat {
     }
 
     /// Whether what was said before goes along with a question: the shipped models are trained on single questions.
-    fn history(self) -> bool {
+    pub fn history(self) -> bool {
         self.model.with_untracked(Option::is_some)
     }
 
@@ -256,6 +287,7 @@ impl Chat {
             let id = chats::new_id();
             storage::set(storage::OPEN, &id);
             storage::set(storage::DRAFT, "");
+            self.privacy.keep(&id);
             self.conversation.update(|conversation| conversation.id = id);
         }
     }
@@ -307,8 +339,78 @@ impl Chat {
 
     /// Asks whether the server is there.
     pub fn probe(self) {
-        self.server.set(ServerState::Unknown);
+        self.looks();
         self.post(&ToWorker::Probe);
+    }
+
+    /// The servers that may be asked, in their order.
+    fn servers(self) -> Vec<ServerAddress> {
+        if self.network.airplane.get_untracked() { Vec::new() } else { self.endpoints.servers() }
+    }
+
+    /// The server that is asked first.
+    pub fn server_address(self) -> Option<String> {
+        self.endpoints.list.with(|list| list.first().map(|endpoint| endpoint.address()))
+    }
+
+    /// Stores what the reader decided about this conversation.
+    pub fn keep_privacy(self) {
+        let id = self.conversation.with_untracked(|conversation| conversation.id.clone());
+        self.privacy.keep(&id);
+    }
+
+    /// The reader is done with the list of servers.
+    pub async fn reconnect(self) {
+        if self.told.get_value() == self.servers() {
+            return;
+        }
+        for server in self.servers() {
+            self.network.allow(&server.url).await;
+        }
+        if self.engine.with_untracked(|engine| engine.info().is_some()) {
+            self.connect();
+        }
+    }
+
+    /// The server is looked for from now on.
+    fn looks(self) {
+        self.looked.set_value(js_sys::Date::now());
+        self.server.set(ServerState::Unknown);
+        if !self.servers().is_empty() {
+            self.sent.leaves();
+        }
+    }
+
+    /// The server was found, or not.
+    fn found(self, available: bool, detail: String) {
+        if let Some(server) = self.told.get_value().first() {
+            let (status, outcome) = if available { ("ok", Outcome::Done) } else { ("failed", Outcome::Failed) };
+            self.sent.add_request(Purpose::Probe, &server.url, self.looked.get_value(), status, outcome);
+        }
+        self.server.set(if available { ServerState::Available(detail) } else { ServerState::Unavailable(detail) });
+    }
+
+    /// Tells the worker which servers it may ask from now on.
+    pub fn connect(self) {
+        let servers = self.servers();
+        self.told.set_value(servers.clone());
+        self.looks();
+        self.post(&ToWorker::Connect { servers, look_ahead: 1 });
+    }
+
+    /// Has the worker load the model, and look for the server once the service worker lets it.
+    async fn load(self) {
+        let servers = self.servers();
+        for server in &servers {
+            self.network.allow(&server.url).await;
+        }
+        // One that needs more than its address is told once the model is there.
+        let plain = servers.iter().all(|server| server.key.is_none() && server.model.is_none()) && servers.len() < 2;
+        let server_url = servers.first().filter(|_| plain).map(|server| server.url.clone());
+        self.told.set_value(if plain { servers } else { Vec::new() });
+        self.looks();
+        let model = self.model.get_untracked();
+        self.post(&ToWorker::Load { models_url: address::models(), server_url, model });
     }
 
     fn hear(self, message: FromWorker) {
@@ -318,12 +420,14 @@ impl Chat {
                     self.fault.set_value(false);
                     self.post(&ToWorker::Fault(fault));
                 }
-                let model = self.model.get_untracked();
-                self.post(&ToWorker::Load { models_url: address::models(), server_url: address::server(), model });
+                spawn_local(self.load());
             }
             FromWorker::Loading { stage, progress } => self.engine.set(EngineState::Loading { stage, progress }),
             FromWorker::Ready(info) => {
                 self.engine.set(EngineState::Ready(info));
+                if self.told.get_value() != self.servers() {
+                    self.connect();
+                }
                 self.take_up();
                 self.go_on();
             }
@@ -331,12 +435,14 @@ impl Chat {
             FromWorker::Died(death) => self.revive(&death),
             // The library and the benchmark have workers of their own.
             FromWorker::Library(_) | FromWorker::Bench { .. } => {}
-            FromWorker::Server { available, detail, .. } => self.server.set(match available {
-                true => ServerState::Available(detail),
-                false => ServerState::Unavailable(detail),
-            }),
+            FromWorker::Kernels { kernels } => self.kernels.set(kernels),
+            FromWorker::Server { available, detail, .. } => self.found(available, detail),
             FromWorker::Token { answer, event, local_text, remote_text } => {
                 self.revival.update_value(Revival::lives);
+                if let Some(server) = self.told.get_value().first() {
+                    let conversation = self.conversation_of(answer);
+                    self.sent.add_token(&event, &server.url, &conversation);
+                }
                 let token = Token { event, local_text, remote_text };
                 self.change(answer, |conversation| conversation.add_token(answer, token));
                 if self.conversation.with_untracked(|shown| shown.get(answer).is_some()) {
@@ -358,6 +464,7 @@ impl Chat {
                 // The answer itself shows that the server's state changed.
                 let available = matches!(self.server.get_untracked(), ServerState::Available(_));
                 if (available && spent.failures > 0) || (!available && spent.remote_tokens > 0) {
+                    self.looked.set_value(js_sys::Date::now());
                     self.post(&ToWorker::Probe);
                 }
             }
@@ -421,6 +528,13 @@ impl Chat {
         shown.or_else(|| self.away.with_value(|away| away.as_ref().and_then(|away| away.interrupted(history))))
     }
 
+    /// The name of the conversation that an answer belongs to.
+    fn conversation_of(self, answer: u64) -> String {
+        let shown = self.conversation.with_untracked(|c| c.get(answer).map(|_| c.id.clone()));
+        let away = || self.away.with_value(|away| away.as_ref().map(|away| away.id.clone()));
+        shown.or_else(away).unwrap_or_default()
+    }
+
     /// An answer ended: its conversation is stored.
     fn settle(self, answer: u64) {
         if self.conversation.with_untracked(|shown| shown.get(answer).is_some()) {
@@ -442,7 +556,7 @@ impl Chat {
     }
 
     /// Gives the question that waits to the worker when it is ready and free.
-    fn go_on(self) {
+    pub fn go_on(self) {
         let ready = self.engine.with_untracked(|engine| engine.info().is_some());
         let history = self.history();
         let waiting = self.conversation.with_untracked(|conversation| conversation.waiting(history));
@@ -453,9 +567,24 @@ impl Chat {
         };
         let (mode, threshold) = untrack(|| (self.mode.get(), self.threshold()));
         // An answer that goes on is made as it was begun.
-        let settings = settings.unwrap_or_else(|| Settings { mode, threshold, ..Settings::default() });
+        let prices = self.endpoints.prices();
+        let mut settings = settings.unwrap_or_else(|| Settings { mode, threshold, prices, ..Settings::default() });
+        let kept = self.privacy.keeps(&turns).filter(|_| settings.mode != Mode::LocalOnly);
+        if kept.is_some() {
+            settings.mode = Mode::LocalOnly;
+        }
+        let may_ask = settings.mode != Mode::LocalOnly && !self.servers().is_empty();
+        if may_ask && !self.privacy.consent.get_untracked() {
+            // The question waits for the reader's word.
+            return self.privacy.asking.set(true);
+        }
         self.busy.set_value(Some(answer));
-        self.conversation.update(|conversation| conversation.begin(answer, settings.clone()));
+        self.conversation.update(|conversation| {
+            conversation.begin(answer, settings.clone());
+            if let Some(reason) = kept {
+                conversation.add_notice(answer, strings::privacy::kept(reason));
+            }
+        });
         self.post(&match events.is_empty() {
             true => ToWorker::Answer { answer, turns, settings },
             false => ToWorker::Continue { answer, turns, events, settings },

@@ -11,7 +11,7 @@ pub struct Budget {
     /// token at position i may be asked only if (tokens answered by the LLM + 1) / (i + 1) is at most this. So a
     /// share of 0.2 permits no request before the fifth token, and the finished answer never exceeds it.
     pub share: Option<f32>,
-    /// Most requests, failed ones included.
+    /// Most requests, failed ones included. No token is asked for at or above it; repetitions of the last one may go over.
     pub calls: Option<u64>,
     /// Most token ids sent. No request starts at or above it; the last request may go over it.
     pub tokens: Option<u64>,

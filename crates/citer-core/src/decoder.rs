@@ -141,7 +141,7 @@ impl RoutedDecoder {
                     ahead.wait(local, &mut self.cached, step.token, request, limits).await;
                 let decision = Decision::of(&step, outcome, vocab);
                 let hidden_ms = if decision.id == step.token { worked_ms } else { 0.0 };
-                Decision { wait_ms, hidden_ms, ..decision }
+                Decision { wait_ms, hidden_ms, retries: remote.retries(), ..decision }
             };
             rest.extend(decision.reply.iter_mut().flat_map(|reply| std::mem::take(&mut reply.rest)));
             if let Some(share) = &mut self.share {
@@ -245,7 +245,7 @@ fn event(
     compute_ms: f64,
     vocab: usize,
 ) -> TokenEvent {
-    let Decision { id, source, reply, wait_ms, hidden_ms } = decision;
+    let Decision { id, source, reply, wait_ms, hidden_ms, retries } = decision;
     let cost = |count: fn(&crate::remote::RemoteToken) -> u64| reply.as_ref().map_or(0, count);
     TokenEvent {
         index,
@@ -261,7 +261,7 @@ fn event(
         tokens_cached: cost(|reply| reply.tokens_cached),
         tokens_received: cost(|reply| reply.tokens_received),
         server_ms: reply.as_ref().map_or(0.0, |reply| finite(reply.server_ms)),
-        retries: reply.as_ref().map_or(0, |reply| reply.retries),
+        retries,
         reserved: reply.as_ref().is_some_and(|reply| reply.reserved),
         remote: usable(reply.map(|reply| reply.top).unwrap_or_default(), vocab),
         compute_ms,

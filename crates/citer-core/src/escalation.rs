@@ -15,18 +15,19 @@ pub(crate) struct Decision {
     pub reply: Option<RemoteToken>,
     pub wait_ms: f64,
     pub hidden_ms: f64,
+    pub retries: u32,
 }
 
 impl Decision {
     /// The SLM's token stands.
     pub fn keep(step: &LocalStep, source: Source) -> Self {
-        Self { id: step.token, source, reply: None, wait_ms: 0.0, hidden_ms: 0.0 }
+        Self { id: step.token, source, reply: None, wait_ms: 0.0, hidden_ms: 0.0, retries: 0 }
     }
 
     /// A token that the LLM said together with the one before it.
     pub fn rest(step: &LocalStep, token: TokenId) -> Self {
         let reply = RemoteToken { token, reserved: true, ..RemoteToken::default() };
-        Self { id: token, source: source(step, token), reply: Some(reply), wait_ms: 0.0, hidden_ms: 0.0 }
+        Self { id: token, source: source(step, token), reply: Some(reply), wait_ms: 0.0, hidden_ms: 0.0, retries: 0 }
     }
 
     /// What the LLM's answer to a request makes of the SLM's `step`. Whatever went wrong, the SLM's token stands.
@@ -39,7 +40,7 @@ impl Decision {
             }
             Ok(reply) => {
                 let (id, source) = (reply.token, source(step, reply.token));
-                Self { id, source, reply: Some(reply), wait_ms: 0.0, hidden_ms: 0.0 }
+                Self { id, source, reply: Some(reply), wait_ms: 0.0, hidden_ms: 0.0, retries: 0 }
             }
             Err(error) => Self::keep(step, Source::Forced(error.reason())),
         }

@@ -57,7 +57,7 @@ pub enum ForcedReason {
     BadAnswer,
     /// The budget is spent.
     Budget,
-    /// Too many failures in this answer: no more attempts until the next one.
+    /// The server failed, now or too often in this answer, and is left alone for a while.
     Cooldown,
 }
 

@@ -22,8 +22,6 @@ pub struct RemoteToken {
     /// Tokens that follow with it: what a server of another vocabulary said in one token may take several here. They stand
     /// as the first one does.
     pub rest: Vec<TokenId>,
-    /// Requests beyond the first that it took.
-    pub retries: u32,
     /// Whether it was made for an earlier request, so that none was made now.
     pub reserved: bool,
     /// Milliseconds that the server computed; 0 when it does not say.
@@ -47,6 +45,9 @@ pub enum RemoteError {
     /// 429 or 503.
     #[error("the server is busy: wait {0} s")]
     Busy(u64),
+    /// The server failed shortly before and is left alone; no request was made.
+    #[error("the server failed shortly before: it is asked again in {0} ms")]
+    Cooling(u64),
     /// Any other error status.
     #[error("the server refused the request ({status}): {message}")]
     Refused {
@@ -69,6 +70,7 @@ impl RemoteError {
             Self::Timeout(_) => ForcedReason::Timeout,
             Self::Busy(_) => ForcedReason::Busy,
             Self::BadAnswer(_) => ForcedReason::BadAnswer,
+            Self::Cooling(_) => ForcedReason::Cooldown,
         }
     }
 }
@@ -78,4 +80,9 @@ impl RemoteError {
 pub trait RemoteModel {
     /// The LLM's token after `prefix` (the prompt and the answer so far).
     async fn next_token(&mut self, prefix: &[TokenId]) -> Result<RemoteToken, RemoteError>;
+
+    /// Requests beyond the first that the last call made, whether or not it brought a token.
+    fn retries(&self) -> u32 {
+        0
+    }
 }

@@ -16,6 +16,12 @@ pub trait Vocabulary {
     /// Tokens of a piece of plain text; empty when it has none.
     fn encode(&self, text: &str) -> Vec<TokenId>;
 
+    /// The token that stands for one byte.
+    fn byte_token(&self, byte: u8) -> Option<TokenId>;
+
+    /// The token that ends a turn.
+    fn end(&self) -> TokenId;
+
     /// SHA-256 of the tokenizer's file, which names the vocabulary.
     fn sha256(&self) -> String;
 }

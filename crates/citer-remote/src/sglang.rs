@@ -1,14 +1,15 @@
 //! SGLang's own API (`POST /generate`), which takes and gives token ids; its OpenAI-compatible one gives texts.
 
 use crate::{
-    answer,
-    continuation::{Continuation, Continued},
+    answer::{self, Said},
+    question,
+    transport::Request,
 };
 use citer_core::{Candidate, RemoteError, TokenId};
 use serde::{Deserialize, Serialize};
 
 /// Where it is.
-pub(crate) const PATH: &str = "/generate";
+const PATH: &str = "/generate";
 
 /// Who owns a model in SGLang's list.
 pub(crate) const OWNER: &str = "sglang";
@@ -62,18 +63,18 @@ struct Reason {
 }
 
 /// The request for at most `most` greedy tokens with `top` candidates each.
-pub(crate) fn question(prefix: &[TokenId], most: u32, top: usize) -> Result<Vec<u8>, RemoteError> {
-    let question = Question {
+pub(crate) fn question(prefix: &[TokenId], most: u32, top: usize) -> Result<Request, RemoteError> {
+    let asked = Question {
         input_ids: prefix,
         sampling_params: Sampling { max_new_tokens: most, temperature: 0, repetition_penalty: 1 },
         return_logprob: true,
         top_logprobs_num: top,
     };
-    serde_json::to_vec(&question).map_err(|error| RemoteError::BadAnswer(error.to_string()))
+    question::post(PATH, &asked)
 }
 
-/// The tokens in an answer.
-pub(crate) fn continuation(body: &[u8], sent: usize) -> Result<Continuation, RemoteError> {
+/// What was said in an answer.
+pub(crate) fn said(body: &[u8]) -> Result<Said, RemoteError> {
     let Answer { output_ids, meta_info } = answer::parse(body)?;
     let reason = meta_info.finish_reason.as_ref();
     if let Some(Reason { message, .. }) = reason.filter(|reason| reason.kind == "abort") {
@@ -87,20 +88,21 @@ pub(crate) fn continuation(body: &[u8], sent: usize) -> Result<Continuation, Rem
         return Err(RemoteError::BadAnswer("it has neither output_ids nor output_token_logprobs".into()));
     }
     let tops = meta_info.output_top_logprobs.unwrap_or_default();
-    let tokens = ids.iter().enumerate().map(|(at, token)| {
+    let logprobs = !own.is_empty();
+    let with_top = |(at, token): (usize, &TokenId)| {
         let own = own.get(at).filter(|named| named.1 == *token);
         let named = tops.get(at).into_iter().flatten().flatten().chain(own);
         let named = named
             .filter_map(|(logprob, id, _)| Some(Candidate { id: *id, probability: answer::probability((*logprob)?) }));
-        Continued { token: *token, top: answer::best_first(named.collect()) }
-    });
-    let tokens_sent = meta_info.prompt_tokens.unwrap_or(sent as u64);
-    Ok(Continuation {
-        tokens: tokens.collect(),
+        (*token, answer::best_first(named.collect()))
+    };
+    Ok(Said {
+        made: Some(ids.len() as u64),
+        ids: Some(ids.iter().enumerate().map(with_top).collect()),
         stopped,
-        bytes_sent: 0,
-        bytes_received: body.len() as u64,
-        tokens_sent,
-        tokens_cached: meta_info.cached_tokens.unwrap_or(0).min(tokens_sent),
+        prompt_tokens: meta_info.prompt_tokens,
+        cached: meta_info.cached_tokens,
+        logprobs,
+        ..Said::default()
     })
 }

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use citer_core::{Candidate, RemoteError, RemoteModel, RemoteToken};
-use citer_remote::{Continuation, OptionalRemote, Remote, ServerModel};
+use citer_remote::{Continuation, Http, Remote, ServerModel, Servers};
 use serde_json::{Value, json};
 use std::{
     io::{Read, Write},
@@ -279,7 +279,7 @@ async fn unusable_addresses_are_refused_at_once() {
 
 #[tokio::test]
 async fn without_a_server_nothing_is_asked() {
-    assert_eq!(OptionalRemote::default().next_token(&[1]).await, Err(RemoteError::NotConfigured));
+    assert_eq!(Servers::<Http>::default().next_token(&[1]).await, Err(RemoteError::NotConfigured));
 }
 
 async fn several(body: Value) -> Result<Continuation, RemoteError> {
