@@ -1,5 +1,6 @@
 //! The page as a whole: header, conversation, composer and the panel beside them.
 
+use crate::announcer::Announcer;
 use crate::chat::Chat;
 use crate::chats::list::ChatList;
 use crate::composer::Composer;
@@ -111,7 +112,7 @@ pub fn App() -> impl IntoView {
                         class="messages"
                         role="log"
                         aria-label=strings::LOG
-                        aria-live="polite"
+                        aria-live="off"
                         aria-busy=move || is_open.get().to_string()
                     >
                         <For each=move || ids.get() key=|id| *id let:id>
@@ -127,6 +128,7 @@ pub fn App() -> impl IntoView {
                     <LockSwitch/>
                 </div>
             </main>
+            <Announcer/>
             <Panel open=panel_open/>
             <TokenCard/>
             <ModelsDialog/>

@@ -16,6 +16,11 @@ use leptos::prelude::*;
 use std::time::Duration;
 use wasm_bindgen_futures::spawn_local;
 
+/// How long a change may wait before it is stored.
+const WAIT: Duration = Duration::from_secs(1);
+/// How often a page that is not seen takes new tokens.
+const UNSEEN: Duration = Duration::from_millis(100);
+
 /// The page's state; a copyable handle.
 #[derive(Clone, Copy)]
 pub struct Chat {
@@ -51,6 +56,10 @@ pub struct Chat {
     pub kernels: RwSignal<Vec<Kernel>>,
     /// When the server was last looked for, in milliseconds since 1970.
     looked: StoredValue<f64>,
+    /// Tokens that are not shown yet: the page is drawn once a frame.
+    fresh: StoredValue<Vec<(u64, Token)>>,
+    /// Whether the conversation is stored soon.
+    is_due: StoredValue<bool>,
     /// The servers that the worker was told of.
     told: StoredValue<Vec<ServerAddress>>,
     worker: StoredValue<Option<EngineWorker>, LocalStorage>,
@@ -86,6 +95,8 @@ impl Chat {
             privacy: Privacy::default(),
             kernels: RwSignal::default(),
             looked: StoredValue::new(0.0),
+            fresh: StoredValue::new(Vec::new()),
+            is_due: StoredValue::new(false),
             told: StoredValue::new(Vec::new()),
             worker: StoredValue::new_local(None),
             busy: StoredValue::new(None),
@@ -136,6 +147,9 @@ impl Chat {
     }
 
     fn leave(self) {
+        if self.is_due.get_value() {
+            self.keep(true);
+        }
         if let Some(question) = self.conversation.try_update(Conversation::take_back).flatten() {
             self.give_back(question);
             self.keep(true);
@@ -192,11 +206,17 @@ impl Chat {
 
     /// Stores the conversation that is shown, now or soon.
     fn keep(self, now: bool) {
-        let conversation = self.conversation.get_untracked();
         if now {
-            self.chats.save_now(self, conversation);
-        } else {
-            self.chats.save_soon(self, conversation);
+            self.is_due.set_value(false);
+            self.chats.save_now(self, self.conversation.get_untracked());
+        } else if !self.is_due.get_value() {
+            self.is_due.set_value(true);
+            let keep = move || {
+                if self.is_due.get_value() {
+                    self.keep(true);
+                }
+            };
+            set_timeout(keep, WAIT);
         }
     }
 
@@ -413,7 +433,28 @@ impl Chat {
         self.post(&ToWorker::Load { models_url: address::models(), server_url, model });
     }
 
+    /// Shows the tokens that came since the last frame.
+    fn draw(self) {
+        let fresh = self.fresh.try_update_value(std::mem::take).unwrap_or_default();
+        for tokens in fresh.chunk_by(|one, next| one.0 == next.0) {
+            let Some(answer) = tokens.first().map(|(answer, _)| *answer) else { continue };
+            if let Some(server) = self.told.get_value().first() {
+                let conversation = self.conversation_of(answer);
+                tokens.iter().for_each(|(_, token)| self.sent.add_token(&token.event, &server.url, &conversation));
+            }
+            self.change(answer, |conversation| {
+                tokens.iter().for_each(|(_, token)| conversation.add_token(answer, token.clone()));
+            });
+            if self.conversation.with_untracked(|shown| shown.get(answer).is_some()) {
+                self.keep(false);
+            }
+        }
+    }
+
     fn hear(self, message: FromWorker) {
+        if !matches!(message, FromWorker::Token { .. }) {
+            self.draw();
+        }
         match message {
             FromWorker::Started => {
                 if let Some(fault) = address::fault().filter(|_| self.fault.get_value()) {
@@ -439,14 +480,14 @@ impl Chat {
             FromWorker::Server { available, detail, .. } => self.found(available, detail),
             FromWorker::Token { answer, event, local_text, remote_text } => {
                 self.revival.update_value(Revival::lives);
-                if let Some(server) = self.told.get_value().first() {
-                    let conversation = self.conversation_of(answer);
-                    self.sent.add_token(&event, &server.url, &conversation);
-                }
                 let token = Token { event, local_text, remote_text };
-                self.change(answer, |conversation| conversation.add_token(answer, token));
-                if self.conversation.with_untracked(|shown| shown.get(answer).is_some()) {
-                    self.keep(false);
+                let is_first = self.fresh.with_value(Vec::is_empty);
+                self.fresh.update_value(|fresh| fresh.push((answer, token)));
+                if is_first && document().hidden() {
+                    // A page that is not seen has no frames.
+                    set_timeout(move || self.draw(), UNSEEN);
+                } else if is_first {
+                    request_animation_frame(move || self.draw());
                 }
             }
             FromWorker::Reading { answer, done, total } => {

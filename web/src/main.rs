@@ -2,6 +2,7 @@
 
 mod address;
 mod amount;
+mod announcer;
 mod app;
 mod bench;
 mod chat;
