@@ -12,6 +12,7 @@ mod copy;
 mod engine;
 mod engine_error;
 mod header;
+mod layout;
 mod message;
 mod meter;
 mod models;

@@ -1,8 +1,9 @@
 //! One exchange: the question, and the answer as it streams, with its notices and its summary.
 
 use crate::chat::{Chat, is_streaming};
+use crate::layout;
 use crate::strings::answer as words;
-use crate::token::{TokenText, TokenView};
+use crate::token::TokenText;
 use crate::{copy, meter, strings};
 use citer_chat::{Conversation, Exchange, State};
 use leptos::prelude::*;
@@ -14,16 +15,26 @@ use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, Url};
 #[component]
 pub fn Message(id: u64) -> impl IntoView {
     let chat = expect_context::<Chat>();
-    let read = move |exchange: &dyn Fn(&Exchange) -> Option<String>| {
-        chat.conversation.with(|conversation| conversation.get(id).and_then(exchange))
-    };
     let count = Memo::new(move |_| chat.conversation.with(|c| c.get(id).map_or(0, |e| e.tokens.len())));
     let notices = Memo::new(move |_| chat.conversation.with(|c| c.get(id).map_or(vec![], |e| e.notices.clone())));
     let state = Memo::new(move |_| {
         chat.conversation.with(|c| c.get(id).map_or(State::Failed(String::new()), |exchange| exchange.state.clone()))
     });
     let share_read = Memo::new(move |_| chat.conversation.with(|c| c.get(id).and_then(|exchange| exchange.read)));
-    let tail = move || state.with(|_| untrack(|| read(&|e| e.trace.as_ref().map(|trace| trace.tail.clone()))));
+    let blocks = Signal::derive(move || {
+        let end = chat.engine.with_untracked(|engine| engine.info().map(|info| info.end_token));
+        state.track();
+        count.track();
+        chat.conversation.with_untracked(|conversation| {
+            conversation.get(id).map_or_else(Vec::new, |exchange| match &exchange.plain {
+                Some(text) => layout::blocks(&[], text, end),
+                None => {
+                    let tail = exchange.trace.as_ref().map_or("", |trace| trace.tail.as_str());
+                    layout::blocks(&exchange.tokens, tail, end)
+                }
+            })
+        })
+    });
     let state_name = move || match state.get() {
         State::Waiting | State::Streaming => "streaming",
         State::Finished(_) => "finished",
@@ -45,10 +56,9 @@ pub fn Message(id: u64) -> impl IntoView {
             aria-busy=move || state.with(is_streaming).to_string()
         >
             <TokenText answer=id>
-                <For each=move || 0..count.get() key=|index| *index let:index>
-                    <TokenView answer=id index/>
+                <For each=move || blocks.get() key=|block| block.key let:block>
+                    {block.view()}
                 </For>
-                {tail}
             </TokenText>
             {move || (state.with(is_streaming) && count.get() == 0).then(|| {
                 let words = match (state.get(), share_read.get()) {

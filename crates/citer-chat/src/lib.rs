@@ -5,6 +5,8 @@ pub mod conversation;
 pub mod exchange;
 pub mod export;
 pub mod import;
+pub mod markdown;
+pub mod maths;
 pub mod record;
 pub mod shelf;
 

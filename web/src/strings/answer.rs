@@ -12,6 +12,13 @@ pub const CONTINUE: &str = "Continue";
 pub const AGAIN: &str = "Answer again";
 pub const AGAIN_HELP: &str = "Make another answer; this one stays as another version";
 pub const INTERRUPTED: &str = "The page was closed before this answer was finished.";
+pub const DONE: &str = "done: ";
+pub const NOT_DONE: &str = "to do: ";
+
+/// Letters that stand where a run of tokens begins.
+pub const LABEL_AGREED: &str = "A";
+pub const LABEL_REMOTE: &str = "R";
+pub const LABEL_FORCED: &str = "F";
 
 pub fn version(place: usize, count: usize) -> String {
     format!("{place} of {count}")
