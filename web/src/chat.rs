@@ -331,7 +331,7 @@ impl Chat {
             FromWorker::Died(death) => self.revive(&death),
             // The library and the benchmark have workers of their own.
             FromWorker::Library(_) | FromWorker::Bench { .. } => {}
-            FromWorker::Server { available, detail } => self.server.set(match available {
+            FromWorker::Server { available, detail, .. } => self.server.set(match available {
                 true => ServerState::Available(detail),
                 false => ServerState::Unavailable(detail),
             }),

@@ -144,7 +144,7 @@ pub fn reason(reason: ForcedReason) -> &'static str {
         ForcedReason::Busy => "The server was busy.",
         ForcedReason::BadAnswer => "The server's answer could not be used.",
         ForcedReason::Budget => "The budget was spent.",
-        ForcedReason::Cooldown => "The server had failed too often in this answer.",
+        ForcedReason::Cooldown => "The server had failed and was left alone for a while.",
     }
 }
 

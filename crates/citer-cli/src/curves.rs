@@ -73,7 +73,7 @@ pub fn run(
     let seconds = started.elapsed().as_secs_f64();
     let classes =
         classes::routed(workers, questions, &Signal::Router(router.clone()), f64::from(card.threshold), stop)?;
-    let rates = args.costs.rates(workers)?;
+    let rates = args.pair.costs.rates(workers)?;
     let mut environment: Vec<(String, String)> = match crate::eval::environment() {
         serde_json::Value::Object(fields) => {
             fields.into_iter().map(|(name, value)| (name, value.to_string().trim_matches('"').to_owned())).collect()
@@ -111,7 +111,7 @@ fn record(args: &Args, card: &RouterCard) -> Result<Record, Failure> {
     let advice =
         |e: std::io::Error| format!("{}: {e}; run `citer train` and name its folder with --runs", path.display());
     let record: Record = serde_json::from_slice(&std::fs::read(&path).map_err(advice)?)?;
-    let router = sha256(&std::fs::read(args.models.join(pair::ROUTER))?);
+    let router = sha256(&std::fs::read(args.pair.router_place().join(pair::ROUTER))?);
     if (&record.slm_sha256, &record.llm_sha256, &record.router_sha256) != (&card.slm_sha256, &card.llm_sha256, &router)
     {
         return Err(format!(

@@ -32,9 +32,9 @@ pub mod sequence;
 pub mod weights;
 
 pub use citer_files::{
-    Bytes, Config, Format, Gguf, ModelFiles, RopeScaling, Safetensors, TensorInfo, TensorSource, Tokenizer, chat,
-    chat_template, config, gguf, gguf_model, gguf_tokenizer, hash, llama2c, rope_scaling, shards, source, stops,
-    tokenizer,
+    Bytes, Config, Format, Gguf, LocalVocabulary, ModelFiles, RopeScaling, Safetensors, TensorInfo, TensorSource,
+    Tokenizer, chat, chat_template, config, gguf, gguf_model, gguf_tokenizer, hash, llama2c, rope_scaling, shards,
+    source, stops, tokenizer,
 };
 pub use citer_gpu::Gpu;
 pub use engine::Engine;

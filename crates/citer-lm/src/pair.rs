@@ -196,7 +196,12 @@ mod folder {
     impl SlmFiles {
         /// Reads the files from a pair's folder.
         pub fn read(folder: &Path) -> Result<Self, LoadError> {
-            let LlmFiles { config, weights, tokenizer } = LlmFiles::read(folder, SLM)?;
+            Self::routed(LlmFiles::read(folder, SLM)?, folder)
+        }
+
+        /// An SLM's files with the router in `folder`.
+        pub fn routed(slm: LlmFiles, folder: &Path) -> Result<Self, LoadError> {
+            let LlmFiles { config, weights, tokenizer } = slm;
             let (router, router_card) = (read(folder, ROUTER)?, read(folder, ROUTER_CARD)?);
             Ok(Self { config, weights, tokenizer, router, router_card })
         }
@@ -209,6 +214,18 @@ mod folder {
                 config: read(folder, &format!("{name}/{CONFIG}"))?,
                 weights: read(folder, &format!("{name}/{WEIGHTS}"))?,
                 tokenizer: read(folder, TOKENIZER)?,
+            })
+        }
+
+        /// Reads a model from its own folder; its tokenizer lies there or, as in a pair, beside the folder.
+        pub fn open(folder: &Path) -> Result<Self, LoadError> {
+            let beside = folder.join("..");
+            let place =
+                if folder.join(TOKENIZER).is_file() || !beside.join(TOKENIZER).is_file() { folder } else { &beside };
+            Ok(Self {
+                config: read(folder, CONFIG)?,
+                weights: read(folder, WEIGHTS)?,
+                tokenizer: read(place, TOKENIZER)?,
             })
         }
     }

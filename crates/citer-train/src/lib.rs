@@ -25,6 +25,7 @@ pub mod page;
 pub mod play;
 pub mod plot;
 pub mod pretrain;
+pub mod probe;
 pub mod recipes;
 pub mod responses;
 pub mod results;

@@ -243,7 +243,7 @@ mod tests {
         let html = html();
         let addresses = html.replace("http://www.w3.org/2000/svg", "");
         assert!(!addresses.contains("http") && !html.contains("src=") && !html.contains("url("));
-        assert_eq!(html.matches("<svg").count(), 6);
+        assert_eq!(html.matches("<svg").count(), 15, "four costs of all and of two families, and three plots more");
         assert!(html.contains("80.0 % (65.2-89.5)"), "32 of 40 by Wilson");
         assert!(
             html.contains("prefers-color-scheme:dark") && html.contains("<td>5.9 %") || html.contains("below 5.9 %")

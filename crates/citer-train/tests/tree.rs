@@ -46,7 +46,7 @@ impl RemoteModel for Llm {
     async fn next_token(&mut self, prefix: &[TokenId]) -> Result<RemoteToken, RemoteError> {
         let (output, _) = self.0.after(prefix).await.map_err(|e| RemoteError::BadAnswer(e.to_string()))?;
         let token = Sampler::default().choose(&output.logits, prefix.len(), 1).0;
-        Ok(RemoteToken { token, top: vec![], bytes_sent: 0, bytes_received: 0, tokens_sent: 0, tokens_cached: 0 })
+        Ok(RemoteToken { token, ..RemoteToken::default() })
     }
 }
 

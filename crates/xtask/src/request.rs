@@ -7,7 +7,8 @@ pub const HELP: &str = "\
 Usage: cargo xtask COMMAND
 
   demo [--no-open]        build everything, serve the page and open it; Ctrl-C ends it
-  test [--skip STEP]...   everything that must pass: lint, native, fuzz, web, openai, e2e
+  test [--skip STEP]...   everything that must pass: lint, native, fuzz, web, openai,
+                          llama-cpp, e2e
   lint [--all]            formatting and clippy of the light crates; with --all of every crate
   fuzz [--seconds N]      hostile model files for every parser, N seconds (60) each
   build-web               the page and its engine in dist/
