@@ -6,12 +6,14 @@ use crate::composer::Composer;
 use crate::controls::Controls;
 use crate::engine_error::EngineError;
 use crate::header::Header;
+use crate::measure::{Measure, MeasureDialog};
 use crate::message::Message;
 use crate::meter::Panel;
 use crate::models::{Models, ModelsDialog};
 use crate::samples::Samples;
 use crate::strings;
 use crate::token_card::{Shown, TokenCard};
+use crate::view_mode::ViewMode;
 use citer_chat::Conversation;
 use leptos::prelude::*;
 use leptos::{ev, html};
@@ -30,6 +32,8 @@ pub fn App() -> impl IntoView {
     provide_context(shown);
     let panel_open = RwSignal::new(false);
     let list_open = RwSignal::new(false);
+    provide_context(Measure(RwSignal::new(false)));
+    let mode = RwSignal::new(ViewMode::saved());
     let adapter = move || chat.engine.with(|e| e.info().map(|info| info.adapter.clone()).unwrap_or_default());
     let ids = Memo::new(move |_| chat.conversation.with(Conversation::ids));
     let is_open = Memo::new(move |_| chat.conversation.with(Conversation::is_open));
@@ -65,6 +69,7 @@ pub fn App() -> impl IntoView {
             data-engine=move || chat.engine.with(|engine| engine.name())
             data-server=move || chat.server.with(|server| server.name())
             data-adapter=adapter
+            data-view=move || mode.get().name()
             on:keydown=move |event| {
                 if event.key() != "Escape" {
                     return;
@@ -105,9 +110,10 @@ pub fn App() -> impl IntoView {
                     <Controls/>
                 </div>
             </main>
-            <Panel open=panel_open/>
+            <Panel open=panel_open mode/>
             <TokenCard/>
             <ModelsDialog/>
+            <MeasureDialog/>
         </div>
     }
 }

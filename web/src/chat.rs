@@ -3,10 +3,12 @@
 use crate::chats::{self, Chats};
 use crate::engine::{EngineState, EngineWorker, ServerState};
 use crate::{address, storage, strings};
+use citer_chat::batch::{Batch, Setting};
 use citer_chat::{Conversation, Request, State, Token};
-use citer_core::message::{FromWorker, ToWorker};
+use citer_core::message::{FromWorker, Role, ToWorker, Turn};
+use citer_core::prices::Prices;
 use citer_core::revival::{Next, Revival};
-use citer_core::{Death, Mode, Settings};
+use citer_core::{Death, Mode, Settings, Split};
 use leptos::prelude::*;
 use std::time::Duration;
 
@@ -19,6 +21,16 @@ pub struct Chat {
     away: StoredValue<Option<Conversation>>,
     /// All conversations of this device.
     pub chats: Chats,
+    /// What the LLM's server charges.
+    pub prices: RwSignal<Prices>,
+    /// The batch of questions, if one was opened.
+    pub batch: RwSignal<Option<Batch>>,
+    /// Whether the batch is being answered.
+    pub batch_runs: RwSignal<bool>,
+    /// What the reader should know about the batch.
+    pub batch_words: RwSignal<Option<String>>,
+    /// The batch's answer that the worker is at, with its text and counts so far.
+    batch_answer: StoredValue<Option<(u64, String, Split)>>,
     /// Counts answers over all conversations, so that a late message finds its own answer or none.
     numbers: StoredValue<u64>,
     /// Whether the engine can answer.
@@ -53,6 +65,11 @@ impl Chat {
             conversation: RwSignal::default(),
             away: StoredValue::new(None),
             chats: Chats::default(),
+            prices: RwSignal::new(saved_prices()),
+            batch: RwSignal::new(None),
+            batch_runs: RwSignal::new(false),
+            batch_words: RwSignal::new(None),
+            batch_answer: StoredValue::new(None),
             numbers: StoredValue::new(0),
             engine: RwSignal::new(EngineState::starting()),
             server: RwSignal::default(),
@@ -73,6 +90,9 @@ impl Chat {
             storage::set(&key, &draft);
         });
         Effect::new(move || storage::set(storage::MODE, mode_name(chat.mode.get())));
+        Effect::new(move || {
+            storage::set(storage::PRICES, &serde_json::to_string(&chat.prices.get()).unwrap_or_default())
+        });
         chat.chats.start(chat);
         chat.restart();
         chat
@@ -212,6 +232,8 @@ impl Chat {
     fn begin(self) {
         self.generation.update_value(|generation| *generation += 1);
         self.busy.set_value(None);
+        // A question of a batch is asked again from its beginning.
+        self.batch_answer.set_value(None);
         self.server.set(ServerState::Unknown);
         match EngineWorker::start(move |message| self.hear(message)) {
             Ok(worker) => self.worker.set_value(Some(worker)),
@@ -335,6 +357,33 @@ impl Chat {
                 true => ServerState::Available(detail),
                 false => ServerState::Unavailable(detail),
             }),
+            FromWorker::Token { answer, event, .. } if self.is_of_batch(answer) => {
+                self.revival.update_value(Revival::lives);
+                self.batch_answer.update_value(|running| {
+                    if let Some((_, text, split)) = running {
+                        text.push_str(&event.text);
+                        split.add(&event);
+                    }
+                });
+            }
+            FromWorker::Finished { answer, .. } if self.is_of_batch(answer) => {
+                if let Some((_, text, split)) = self.batch_answer.try_update_value(Option::take).flatten()
+                    && self.batch_runs.get_untracked()
+                {
+                    self.batch.update(|batch| {
+                        if let Some(batch) = batch {
+                            batch.note(&text, &split);
+                        }
+                    });
+                }
+                self.is_free();
+            }
+            FromWorker::Failed { answer: Some(answer), error } if self.is_of_batch(answer) => {
+                self.batch_answer.set_value(None);
+                self.batch_runs.set(false);
+                self.batch_words.set(Some(strings::measure::batch_stopped(&error)));
+                self.is_free();
+            }
             FromWorker::Token { answer, event, local_text, remote_text } => {
                 self.revival.update_value(Revival::lives);
                 let token = Token { event, local_text, remote_text };
@@ -446,20 +495,70 @@ impl Chat {
         let ready = self.engine.with_untracked(|engine| engine.info().is_some());
         let history = self.history();
         let waiting = self.conversation.with_untracked(|conversation| conversation.waiting(history));
-        let (true, None, Some(Request { id: answer, turns, events, settings })) =
-            (ready, self.busy.get_value(), waiting)
-        else {
+        if !ready || self.busy.get_value().is_some() {
             return;
-        };
+        }
+        // A person does not wait for a batch longer than for its answer in progress.
+        let Some(Request { id: answer, turns, events, settings }) = waiting else { return self.next_of_batch() };
         let (mode, threshold) = untrack(|| (self.mode.get(), self.threshold()));
         // An answer that goes on is made as it was begun.
-        let settings = settings.unwrap_or_else(|| Settings { mode, threshold, ..Settings::default() });
+        let settings = settings.unwrap_or_else(|| Settings {
+            mode,
+            threshold,
+            prices: self.prices.get_untracked(),
+            ..Settings::default()
+        });
         self.busy.set_value(Some(answer));
         self.conversation.update(|conversation| conversation.begin(answer, settings.clone()));
         self.post(&match events.is_empty() {
             true => ToWorker::Answer { answer, turns, settings },
             false => ToWorker::Continue { answer, turns, events, settings },
         });
+    }
+
+    /// Whether the engine can answer.
+    pub fn is_ready(self) -> bool {
+        self.engine.with(|engine| engine.info().is_some())
+    }
+
+    /// Answers the questions of the batch, from where it stopped if the settings are the same.
+    pub fn run_batch(self, settings: Vec<Setting>) {
+        self.batch_words.set(None);
+        self.batch.update(|batch| {
+            if let Some(batch) = batch.as_mut().filter(|batch| batch.settings != settings) {
+                batch.settings = settings;
+                batch.outcomes.clear();
+            }
+        });
+        self.batch_runs.set(true);
+        self.go_on();
+    }
+
+    /// Stops the batch; what was answered is kept.
+    pub fn stop_batch(self) {
+        self.batch_runs.set(false);
+        if self.batch_answer.with_value(Option::is_some) {
+            self.post(&ToWorker::Stop);
+        }
+    }
+
+    fn is_of_batch(self, answer: u64) -> bool {
+        self.batch_answer.with_value(|running| running.as_ref().is_some_and(|(id, _, _)| *id == answer))
+    }
+
+    fn next_of_batch(self) {
+        if !self.batch_runs.get_untracked() {
+            return;
+        }
+        let next = self.batch.with_untracked(|batch| {
+            batch.as_ref().and_then(|batch| batch.next().map(|(question, setting)| (question.prompt.clone(), setting)))
+        });
+        let Some((question, setting)) = next else { return self.batch_runs.set(false) };
+        let answer = self.number();
+        self.batch_answer.set_value(Some((answer, String::new(), Split::default())));
+        self.busy.set_value(Some(answer));
+        let turns = vec![Turn { role: Role::User, content: question }];
+        self.post(&ToWorker::Answer { answer, turns, settings: setting.settings() });
     }
 
     /// The engine is gone: the open answer ends, or its question is taken back when nothing was answered.
@@ -509,6 +608,10 @@ pub fn mode_name(mode: Mode) -> &'static str {
         Mode::Router => "router",
         Mode::RemoteOnly => "remote-only",
     }
+}
+
+fn saved_prices() -> Prices {
+    storage::get(storage::PRICES).and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default()
 }
 
 fn saved_mode() -> Mode {

@@ -11,17 +11,22 @@ mod controls;
 mod copy;
 mod engine;
 mod engine_error;
+mod files;
 mod header;
 mod layout;
+mod measure;
 mod message;
 mod meter;
 mod models;
+mod replay;
 mod samples;
 mod storage;
 mod strings;
 mod theme;
 mod token;
 mod token_card;
+mod view_mode;
+mod what_if;
 
 fn main() {
     console_error_panic_hook::set_once();

@@ -10,6 +10,10 @@ pub const OPEN: &str = "citer.open";
 pub const MODE: &str = "citer.mode";
 /// The model of the library that is used; none means the shipped one.
 pub const MODEL: &str = "citer.model";
+/// What the LLM's server charges.
+pub const PRICES: &str = "citer.prices";
+/// How answers are shown.
+pub const VIEW: &str = "citer.view";
 /// Light or dark.
 pub const THEME: &str = "citer.theme";
 

@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod chats;
+pub mod measure;
 pub mod models;
 
 use citer_core::{Finish, ForcedReason, Mode, Source};
@@ -69,9 +70,13 @@ pub const CARD_SCORE: &str = "Router score";
 pub const CARD_SLM: &str = "Small model";
 pub const CARD_LLM: &str = "Large model";
 pub const CARD_COMPUTE: &str = "Compute";
-pub const CARD_WAIT: &str = "Wait";
+pub const CARD_WAIT: &str = "Wait: paid / hidden";
 pub const CARD_BYTES: &str = "Bytes sent / received";
 pub const CARD_TOKENS: &str = "Tokens sent / cached";
+pub const CARD_MONEY: &str = "Cost";
+pub const CARD_SERVER: &str = "Server's compute";
+pub const CARD_RETRIES: &str = "Requests repeated";
+pub const CARD_RESERVE: &str = "From the reserve of an earlier request";
 pub const END_OF_ANSWER: &str = "end of answer";
 pub const NO_TEXT: &str = "part of a character";
 
@@ -183,6 +188,12 @@ pub fn tokens(count: u64) -> String {
 
 pub fn sent(bytes: &str) -> String {
     format!("{bytes} sent")
+}
+
+/// What asking cost in time.
+pub fn waited(time: &str, calls: u64) -> String {
+    let requests = if calls == 1 { "1 request".into() } else { format!("{calls} requests") };
+    format!("{time} waited for {requests}")
 }
 
 pub fn family(family: Family) -> &'static str {

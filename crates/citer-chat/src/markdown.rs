@@ -327,12 +327,15 @@ impl Builder<'_> {
             let source = self.text[range.clone()].to_owned();
             return self.leaf(&source, range);
         }
-        let layout = maths::mathml(latex, display);
+        // The box is drawn around the formula.
+        let boxed = latex.trim().strip_prefix("\\boxed{").filter(|inner| closing(inner) == Some(inner.len() - 1));
+        let layout = maths::mathml(boxed.map_or(latex, |inner| &inner[..inner.len() - 1]), display);
         let source = self.text[range.clone()].to_owned();
         self.stack.push(Frame::new(None));
         self.leaf(&source, range);
         let pieces = self.stack.pop().map(|frame| frame.nodes).unwrap_or_default();
-        self.push(Node::Maths { layout, display, pieces });
+        let formula = Node::Maths { layout, display, pieces };
+        self.push(if boxed.is_some() { Node::Element(Tag::Boxed, vec![formula]) } else { formula });
     }
 
     /// Text that stands at `range` of the source, in pieces by token.
@@ -412,7 +415,9 @@ impl Builder<'_> {
 /// Where text can be added at the end of a block.
 fn last_line(node: &mut Node) -> Option<&mut Vec<Node>> {
     match node {
-        Node::Element(Tag::Paragraph | Tag::Heading(_) | Tag::Rest, nodes) => Some(nodes),
+        Node::Element(Tag::Paragraph | Tag::Heading(_) | Tag::Rest, nodes) | Node::Code { pieces: nodes, .. } => {
+            Some(nodes)
+        }
         Node::Element(Tag::Item, nodes) => {
             let ends_in_block =
                 matches!(nodes.last(), Some(Node::Element(Tag::Paragraph | Tag::List(_) | Tag::Quote, _)));

@@ -6,19 +6,21 @@ use pulldown_latex::{Event, Parser, RenderConfig, Storage, push_mathml};
 
 /// Longest formula that is laid out, in bytes.
 const LONGEST: usize = 4000;
+/// Stands for the sign "<" while a formula is laid out.
+const LESS: char = '\u{e000}';
 /// Deepest nesting that is laid out.
 const DEEPEST: usize = 40;
 /// The commands that are laid out. Others, such as those that define commands, leave the formula as it was written.
 const COMMANDS: &str = " frac dfrac tfrac cfrac binom dbinom tbinom sqrt left right middle big Big bigg Bigg bigl bigr Bigl \
     Bigr begin end text textbf textit mathrm mathbf mathit mathsf mathtt mathcal mathbb mathfrak mathscr boldsymbol \
-    operatorname boxed overline underline overbrace underbrace hat bar vec dot ddot tilde widehat widetilde check acute grave \
+    operatorname overline underline overbrace underbrace hat bar vec dot ddot tilde widehat widetilde check acute grave \
     breve overrightarrow overleftarrow stackrel overset underset substack limits nolimits displaystyle textstyle quad qquad \
     alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi pi varpi rho varrho sigma \
     varsigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega sum prod coprod \
     int iint iiint oint bigcup bigcap bigoplus bigotimes bigvee bigwedge lim limsup liminf max min sup inf sin cos tan cot sec \
     csc arcsin arccos arctan sinh cosh tanh log ln lg exp det dim ker deg gcd arg Pr hom times div cdot cdots ldots dots vdots \
     ddots pm mp ast star circ bullet oplus ominus otimes oslash odot cap cup setminus wedge vee land lor lnot neg le leq ge geq \
-    ne neq lt gt ll gg equiv sim simeq approx cong propto prec succ preceq succeq subset supset subseteq supseteq in ni notin \
+    ne neq ll gg equiv sim simeq approx cong propto prec succ preceq succeq subset supset subseteq supseteq in ni notin \
     mid nmid parallel perp angle triangle square forall exists nexists emptyset varnothing infty partial nabla hbar ell Re Im \
     aleph to gets mapsto rightarrow leftarrow Rightarrow Leftarrow leftrightarrow Leftrightarrow longrightarrow longleftarrow \
     implies impliedby iff uparrow downarrow therefore because langle rangle lfloor rfloor lceil rceil lvert rvert lVert rVert \
@@ -112,6 +114,8 @@ pub fn mathml(latex: &str, display: bool) -> Option<Element> {
     if latex.len() > LONGEST || depth(latex) > DEEPEST || !is_known(latex) {
         return None;
     }
+    // The renderer writes this sign as it is, which is no XML.
+    let latex = &latex.replace('<', &LESS.to_string());
     let storage = Storage::new();
     let events: Vec<Event> = Parser::new(latex, &storage).collect::<Result<_, _>>().ok()?;
     let mode = if display { DisplayMode::Block } else { DisplayMode::Inline };
@@ -119,6 +123,7 @@ pub fn mathml(latex: &str, display: bool) -> Option<Element> {
     let mut text = String::new();
     let events = events.into_iter().map(Ok::<_, std::convert::Infallible>);
     push_mathml(&mut text, events, config).ok()?;
+    let text = text.replace("&nbsp;", "\u{a0}");
     let document = roxmltree::Document::parse(&text).ok()?;
     element(document.root_element(), 0)
 }
@@ -176,9 +181,11 @@ fn element(node: roxmltree::Node, depth: usize) -> Option<Element> {
         if child.is_element() {
             children.push(Child::Element(element(child, depth + 1)?));
         } else if let Some(text) = child.text() {
-            children.push(Child::Text(text.to_owned()));
+            children.push(Child::Text(text.replace(LESS, "<")));
         }
     }
+    // It is an operator.
+    let name = if name == "mi" && node.text() == Some("\u{e000}") { "mo" } else { name };
     Some(Element { name: name.to_owned(), attributes, children })
 }
 
