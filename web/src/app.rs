@@ -10,6 +10,7 @@ use crate::endpoints::EndpointsDialog;
 use crate::engine_error::EngineError;
 use crate::header::Header;
 use crate::ledger::LedgerDialog;
+use crate::measure::{Measure, MeasureDialog};
 use crate::message::Message;
 use crate::meter::Panel;
 use crate::models::{Models, ModelsDialog};
@@ -18,6 +19,7 @@ use crate::privacy::{ConsentDialog, LockSwitch, Spans};
 use crate::samples::Samples;
 use crate::strings;
 use crate::token_card::{Shown, TokenCard};
+use crate::view_mode::ViewMode;
 use citer_chat::Conversation;
 use citer_core::ledger::{Outcome, Purpose};
 use leptos::prelude::*;
@@ -46,6 +48,8 @@ pub fn App() -> impl IntoView {
     provide_context(shown);
     let panel_open = RwSignal::new(false);
     let list_open = RwSignal::new(false);
+    provide_context(Measure(RwSignal::new(false)));
+    let mode = RwSignal::new(ViewMode::saved());
     let adapter = move || chat.engine.with(|e| e.info().map(|info| info.adapter.clone()).unwrap_or_default());
     let memory = move || chat.engine.with(|e| e.info().map(|info| info.memory.to_string()));
     let ids = Memo::new(move |_| chat.conversation.with(Conversation::ids));
@@ -85,6 +89,7 @@ pub fn App() -> impl IntoView {
             data-memory=memory
             data-offline=move || offline.kept.with(|kept| kept.name())
             data-airplane=move || chat.network.airplane.get().to_string()
+            data-view=move || mode.get().name()
             on:keydown=move |event| {
                 if event.key() != "Escape" {
                     return;
@@ -129,13 +134,14 @@ pub fn App() -> impl IntoView {
                 </div>
             </main>
             <Announcer/>
-            <Panel open=panel_open/>
+            <Panel open=panel_open mode/>
             <TokenCard/>
             <ModelsDialog/>
             <EndpointsDialog/>
             <LedgerDialog/>
             <DeviceDialog/>
             <ConsentDialog/>
+            <MeasureDialog/>
         </div>
     }
 }

@@ -7,11 +7,12 @@ use crate::ledger::Sent;
 use crate::network::Network;
 use crate::privacy::Privacy;
 use crate::{address, storage, strings};
+use citer_chat::batch::{Batch, Setting};
 use citer_chat::{Conversation, Request, State, Token};
 use citer_core::ledger::{Outcome, Purpose};
-use citer_core::message::{FromWorker, Kernel, ServerAddress, ToWorker};
+use citer_core::message::{FromWorker, Kernel, Role, ServerAddress, ToWorker, Turn};
 use citer_core::revival::{Next, Revival};
-use citer_core::{Death, Mode, Settings};
+use citer_core::{Death, Mode, Settings, Split};
 use leptos::prelude::*;
 use std::time::Duration;
 use wasm_bindgen_futures::spawn_local;
@@ -30,6 +31,14 @@ pub struct Chat {
     away: StoredValue<Option<Conversation>>,
     /// All conversations of this device.
     pub chats: Chats,
+    /// The batch of questions, if one was opened.
+    pub batch: RwSignal<Option<Batch>>,
+    /// Whether the batch is being answered.
+    pub batch_runs: RwSignal<bool>,
+    /// What the reader should know about the batch.
+    pub batch_words: RwSignal<Option<String>>,
+    /// The batch's answer that the worker is at, with its text and counts so far.
+    batch_answer: StoredValue<Option<(u64, String, Split)>>,
     /// Counts answers over all conversations, so that a late message finds its own answer or none.
     numbers: StoredValue<u64>,
     /// Whether the engine can answer.
@@ -82,6 +91,10 @@ impl Chat {
             conversation: RwSignal::default(),
             away: StoredValue::new(None),
             chats: Chats::default(),
+            batch: RwSignal::new(None),
+            batch_runs: RwSignal::new(false),
+            batch_words: RwSignal::new(None),
+            batch_answer: StoredValue::new(None),
             numbers: StoredValue::new(0),
             engine: RwSignal::new(EngineState::starting()),
             server: RwSignal::default(),
@@ -263,6 +276,8 @@ impl Chat {
     fn begin(self) {
         self.generation.update_value(|generation| *generation += 1);
         self.busy.set_value(None);
+        // A question of a batch is asked again from its beginning.
+        self.batch_answer.set_value(None);
         self.server.set(ServerState::Unknown);
         match EngineWorker::start(move |message| self.hear(message)) {
             Ok(worker) => self.worker.set_value(Some(worker)),
@@ -478,6 +493,33 @@ impl Chat {
             FromWorker::Library(_) | FromWorker::Bench { .. } => {}
             FromWorker::Kernels { kernels } => self.kernels.set(kernels),
             FromWorker::Server { available, detail, .. } => self.found(available, detail),
+            FromWorker::Token { answer, event, .. } if self.is_of_batch(answer) => {
+                self.revival.update_value(Revival::lives);
+                self.batch_answer.update_value(|running| {
+                    if let Some((_, text, split)) = running {
+                        text.push_str(&event.text);
+                        split.add(&event);
+                    }
+                });
+            }
+            FromWorker::Finished { answer, .. } if self.is_of_batch(answer) => {
+                if let Some((_, text, split)) = self.batch_answer.try_update_value(Option::take).flatten()
+                    && self.batch_runs.get_untracked()
+                {
+                    self.batch.update(|batch| {
+                        if let Some(batch) = batch {
+                            batch.note(&text, &split);
+                        }
+                    });
+                }
+                self.is_free();
+            }
+            FromWorker::Failed { answer: Some(answer), error } if self.is_of_batch(answer) => {
+                self.batch_answer.set_value(None);
+                self.batch_runs.set(false);
+                self.batch_words.set(Some(strings::measure::batch_stopped(&error)));
+                self.is_free();
+            }
             FromWorker::Token { answer, event, local_text, remote_text } => {
                 self.revival.update_value(Revival::lives);
                 let token = Token { event, local_text, remote_text };
@@ -601,23 +643,21 @@ impl Chat {
         let ready = self.engine.with_untracked(|engine| engine.info().is_some());
         let history = self.history();
         let waiting = self.conversation.with_untracked(|conversation| conversation.waiting(history));
-        let (true, None, Some(Request { id: answer, turns, events, settings })) =
-            (ready, self.busy.get_value(), waiting)
-        else {
+        if !ready || self.busy.get_value().is_some() {
             return;
-        };
+        }
+        // A person does not wait for a batch longer than for its answer in progress.
+        let Some(Request { id: answer, turns, events, settings }) = waiting else { return self.next_of_batch() };
         let (mode, threshold) = untrack(|| (self.mode.get(), self.threshold()));
         // An answer that goes on is made as it was begun.
-        let prices = self.endpoints.prices();
+        let prices = untrack(|| self.endpoints.prices());
         let mut settings = settings.unwrap_or_else(|| Settings { mode, threshold, prices, ..Settings::default() });
         let kept = self.privacy.keeps(&turns).filter(|_| settings.mode != Mode::LocalOnly);
         if kept.is_some() {
             settings.mode = Mode::LocalOnly;
         }
-        let may_ask = settings.mode != Mode::LocalOnly && !self.servers().is_empty();
-        if may_ask && !self.privacy.consent.get_untracked() {
-            // The question waits for the reader's word.
-            return self.privacy.asking.set(true);
+        if settings.mode != Mode::LocalOnly && self.must_wait_for_consent() {
+            return;
         }
         self.busy.set_value(Some(answer));
         self.conversation.update(|conversation| {
@@ -630,6 +670,64 @@ impl Chat {
             true => ToWorker::Answer { answer, turns, settings },
             false => ToWorker::Continue { answer, turns, events, settings },
         });
+    }
+
+    /// Asks whether servers may be asked, if that is not known; the question waits for the reader's word.
+    fn must_wait_for_consent(self) -> bool {
+        let waits = !self.servers().is_empty() && !self.privacy.consent.get_untracked();
+        if waits {
+            self.privacy.asking.set(true);
+        }
+        waits
+    }
+
+    /// Whether the engine can answer.
+    pub fn is_ready(self) -> bool {
+        self.engine.with(|engine| engine.info().is_some())
+    }
+
+    /// Answers the questions of the batch, from where it stopped if the settings are the same.
+    pub fn run_batch(self, settings: Vec<Setting>) {
+        self.batch_words.set(None);
+        self.batch.update(|batch| {
+            if let Some(batch) = batch.as_mut().filter(|batch| batch.settings != settings) {
+                batch.settings = settings;
+                batch.outcomes.clear();
+            }
+        });
+        self.batch_runs.set(true);
+        self.go_on();
+    }
+
+    /// Stops the batch; what was answered is kept.
+    pub fn stop_batch(self) {
+        self.batch_runs.set(false);
+        if self.batch_answer.with_value(Option::is_some) {
+            self.post(&ToWorker::Stop);
+        }
+    }
+
+    fn is_of_batch(self, answer: u64) -> bool {
+        self.batch_answer.with_value(|running| running.as_ref().is_some_and(|(id, _, _)| *id == answer))
+    }
+
+    fn next_of_batch(self) {
+        if !self.batch_runs.get_untracked() {
+            return;
+        }
+        let next = self.batch.with_untracked(|batch| {
+            batch.as_ref().and_then(|batch| batch.next().map(|(question, setting)| (question.prompt.clone(), setting)))
+        });
+        let Some((question, setting)) = next else { return self.batch_runs.set(false) };
+        let settings = setting.settings();
+        if settings.mode != Mode::LocalOnly && self.must_wait_for_consent() {
+            return;
+        }
+        let answer = self.number();
+        self.batch_answer.set_value(Some((answer, String::new(), Split::default())));
+        self.busy.set_value(Some(answer));
+        let turns = vec![Turn { role: Role::User, content: question }];
+        self.post(&ToWorker::Answer { answer, turns, settings });
     }
 
     /// The engine is gone: the open answer ends, or its question is taken back when nothing was answered.

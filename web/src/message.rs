@@ -1,29 +1,41 @@
 //! One exchange: the question, and the answer as it streams, with its notices and its summary.
 
 use crate::chat::{Chat, is_streaming};
+use crate::layout;
+use crate::replay::Replay;
 use crate::strings::answer as words;
-use crate::token::{TokenText, TokenView};
-use crate::{copy, meter, strings};
-use citer_chat::{Conversation, Exchange, State};
+use crate::token::TokenText;
+use crate::what_if::WhatIfPanel;
+use crate::{copy, files, meter, strings};
+use citer_chat::{Conversation, Exchange, State, export};
+use citer_core::waits::Waits;
 use leptos::prelude::*;
 use leptos::{ev, html};
-use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, Url};
 
 /// The exchange `id`.
 #[component]
 pub fn Message(id: u64) -> impl IntoView {
     let chat = expect_context::<Chat>();
-    let read = move |exchange: &dyn Fn(&Exchange) -> Option<String>| {
-        chat.conversation.with(|conversation| conversation.get(id).and_then(exchange))
-    };
     let count = Memo::new(move |_| chat.conversation.with(|c| c.get(id).map_or(0, |e| e.tokens.len())));
     let notices = Memo::new(move |_| chat.conversation.with(|c| c.get(id).map_or(vec![], |e| e.notices.clone())));
     let state = Memo::new(move |_| {
         chat.conversation.with(|c| c.get(id).map_or(State::Failed(String::new()), |exchange| exchange.state.clone()))
     });
     let share_read = Memo::new(move |_| chat.conversation.with(|c| c.get(id).and_then(|exchange| exchange.read)));
-    let tail = move || state.with(|_| untrack(|| read(&|e| e.trace.as_ref().map(|trace| trace.tail.clone()))));
+    let blocks = Signal::derive(move || {
+        let end = chat.engine.with_untracked(|engine| engine.info().map(|info| info.end_token));
+        state.track();
+        count.track();
+        chat.conversation.with_untracked(|conversation| {
+            conversation.get(id).map_or_else(Vec::new, |exchange| match &exchange.plain {
+                Some(text) => layout::blocks(&[], text, end),
+                None => {
+                    let tail = exchange.trace.as_ref().map_or("", |trace| trace.tail.as_str());
+                    layout::blocks(&exchange.tokens, tail, end)
+                }
+            })
+        })
+    });
     let state_name = move || match state.get() {
         State::Waiting | State::Streaming => "streaming",
         State::Finished(_) => "finished",
@@ -45,10 +57,9 @@ pub fn Message(id: u64) -> impl IntoView {
             aria-busy=move || state.with(is_streaming).to_string()
         >
             <TokenText answer=id>
-                <For each=move || 0..count.get() key=|index| *index let:index>
-                    <TokenView answer=id index/>
+                <For each=move || blocks.get() key=|block| block.key let:block>
+                    {block.view()}
                 </For>
-                {tail}
             </TokenText>
             {move || (state.with(is_streaming) && count.get() == 0).then(|| {
                 let words = match (state.get(), share_read.get()) {
@@ -212,6 +223,8 @@ fn Summary(id: u64) -> impl IntoView {
     let exchange = StoredValue::new(exchange);
     let read = move |find: fn(&Exchange) -> bool| exchange.with_value(|exchange| exchange.as_ref().is_some_and(find));
     let split = exchange.with_value(|exchange| exchange.as_ref().map(|e| e.split.clone()).unwrap_or_default());
+    let waits: Waits = exchange.with_value(|e| e.iter().flat_map(|e| &e.tokens).map(|token| &token.event).collect());
+    let what_if = RwSignal::new(false);
     let is_last = move || chat.conversation.with(|c| c.last().is_some_and(|last| last.id == id && !last.is_open()));
     let can_continue = move || is_last() && read(Exchange::can_continue);
     let has_tokens = read(|exchange| !exchange.tokens.is_empty());
@@ -221,15 +234,13 @@ fn Summary(id: u64) -> impl IntoView {
         }
     };
     let save = move |_| {
-        let trace = exchange.with_value(|exchange| exchange.as_ref()?.trace.as_ref()?.to_json().ok());
-        if let Some(json) = trace {
-            // A browser that refuses downloads says so itself.
-            let _ = download(&json, &format!("citer-trace-{id}.json"));
+        if let Some(json) = exchange.with_value(|exchange| exchange.as_ref().and_then(export::trace)) {
+            files::save(&json, &format!("citer-trace-{id}.json"), "application/json");
         }
     };
     view! {
         <footer class="summary">
-            {has_tokens.then(|| meter::summary(&split))}
+            {has_tokens.then(|| meter::summary(&split, &waits, &untrack(|| chat.endpoints.prices())))}
             <Show when=move || read(|exchange| !exchange.text().is_empty())>
                 <copy::Copy text=Signal::derive(move || exchange.with_value(|e| e.as_ref().map(Exchange::text)).unwrap_or_default())/>
             </Show>
@@ -248,23 +259,27 @@ fn Summary(id: u64) -> impl IntoView {
             >
                 {words::AGAIN}
             </button>
+            <Show when=move || has_tokens>
+                <button
+                    type="button"
+                    class="link"
+                    data-action="what-if"
+                    title=words::WHAT_IF_HELP
+                    aria-expanded=move || what_if.get().to_string()
+                    on:click=move |_| what_if.update(|open| *open = !*open)
+                >
+                    {words::WHAT_IF}
+                </button>
+                {exchange.get_value().map(|exchange| view! { <Replay exchange/> })}
+            </Show>
             <Show when=move || read(|exchange| exchange.trace.is_some())>
                 <button type="button" class="link" title=strings::SAVE_TRACE_HELP on:click=save>
                     {strings::SAVE_TRACE}
                 </button>
             </Show>
         </footer>
+        <Show when=move || what_if.get()>
+            {exchange.get_value().map(|exchange| view! { <WhatIfPanel exchange/> })}
+        </Show>
     }
-}
-
-fn download(json: &str, name: &str) -> Result<(), JsValue> {
-    let options = BlobPropertyBag::new();
-    options.set_type("application/json");
-    let blob = Blob::new_with_str_sequence_and_options(&js_sys::Array::of1(&json.into()), &options)?;
-    let url = Url::create_object_url_with_blob(&blob)?;
-    let link: HtmlAnchorElement = document().create_element("a")?.unchecked_into();
-    link.set_href(&url);
-    link.set_download(name);
-    link.click();
-    Url::revoke_object_url(&url)
 }

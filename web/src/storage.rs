@@ -28,6 +28,8 @@ pub const KEY: &str = "citer.key";
 pub const AIRPLANE: &str = "citer.airplane";
 /// Origins that may be asked besides the page's own.
 pub const ALLOWED: &str = "citer.allowed";
+/// How answers are shown.
+pub const VIEW: &str = "citer.view";
 /// Light or dark.
 pub const THEME: &str = "citer.theme";
 

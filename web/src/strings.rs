@@ -5,6 +5,7 @@ pub mod chats;
 pub mod device;
 pub mod endpoints;
 pub mod ledger;
+pub mod measure;
 pub mod models;
 pub mod privacy;
 pub mod shell;
@@ -74,9 +75,13 @@ pub const CARD_SCORE: &str = "Router score";
 pub const CARD_SLM: &str = "Small model";
 pub const CARD_LLM: &str = "Large model";
 pub const CARD_COMPUTE: &str = "Compute";
-pub const CARD_WAIT: &str = "Wait";
+pub const CARD_WAIT: &str = "Wait: paid / hidden";
 pub const CARD_BYTES: &str = "Bytes sent / received";
 pub const CARD_TOKENS: &str = "Tokens sent / cached";
+pub const CARD_MONEY: &str = "Cost";
+pub const CARD_SERVER: &str = "Server's compute";
+pub const CARD_RETRIES: &str = "Requests repeated";
+pub const CARD_RESERVE: &str = "From the reserve of an earlier request";
 pub const END_OF_ANSWER: &str = "end of answer";
 pub const NO_TEXT: &str = "part of a character";
 
@@ -196,6 +201,12 @@ pub fn tokens(count: u64) -> String {
 
 pub fn sent(bytes: &str) -> String {
     format!("{bytes} sent")
+}
+
+/// What asking cost in time.
+pub fn waited(time: &str, calls: u64) -> String {
+    let requests = if calls == 1 { "1 request".into() } else { format!("{calls} requests") };
+    format!("{time} waited for {requests}")
 }
 
 pub fn family(family: Family) -> &'static str {

@@ -1,8 +1,11 @@
 //! Export: a conversation as Markdown for people, and one or many as JSON with everything.
 
 use crate::conversation::Conversation;
+use crate::exchange::Exchange;
 use crate::record::Record;
+use citer_core::{TokenId, Trace};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// The word that marks a file of many conversations.
@@ -21,6 +24,26 @@ pub struct Archive {
     pub version: u32,
     /// The conversations.
     pub conversations: Vec<Record>,
+}
+
+/// The trace of a finished answer as JSON, with its question and the texts of all tokens in it, so that whoever opens it
+/// sees what was seen here. It reads as a [`citer_core::Trace`] too.
+pub fn trace(exchange: &Exchange) -> Option<String> {
+    #[derive(Serialize)]
+    struct Full<'a> {
+        #[serde(flatten)]
+        trace: &'a Trace,
+        question: &'a str,
+        texts: BTreeMap<TokenId, &'a str>,
+    }
+    let mut texts = BTreeMap::new();
+    for token in &exchange.tokens {
+        let candidates = token.event.local.iter().zip(&token.local_text);
+        let candidates = candidates.chain(token.event.remote.iter().zip(&token.remote_text));
+        texts.extend(candidates.map(|(candidate, text)| (candidate.id, text.as_str())));
+    }
+    let full = Full { trace: exchange.trace.as_ref()?, question: &exchange.question, texts };
+    serde_json::to_string(&full).ok()
 }
 
 /// Many conversations as JSON.
@@ -73,6 +96,19 @@ pub fn file_name(title: &str, ending: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_trace_file_is_a_trace_and_brings_the_question_back() {
+        let conversation = crate::conversation::tests::branched();
+        let exchange = conversation.last().unwrap();
+        let json = trace(exchange).unwrap();
+        assert_eq!(Some(&Trace::parse(&json).unwrap()), exchange.trace.as_ref());
+        let opened = crate::import(&json, "x", || 1).unwrap().remove(0);
+        assert_eq!(
+            (&opened.last().unwrap().question, opened.last().unwrap().text()),
+            (&exchange.question, exchange.text())
+        );
+    }
 
     #[test]
     fn file_names_are_plain() {

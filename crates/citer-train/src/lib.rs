@@ -14,7 +14,7 @@ pub mod error;
 pub mod evaluate;
 pub mod fit;
 pub mod html;
-pub mod interval;
+pub use citer_tasks::interval;
 pub mod label;
 pub mod labelling;
 pub mod many;

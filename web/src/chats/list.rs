@@ -2,10 +2,13 @@
 
 use super::Chats;
 use crate::chat::Chat;
+use crate::files;
 use crate::strings::chats as words;
-use citer_chat::{Entry, shelf};
+use citer_chat::{Conversation, Entry, Record, export, shelf};
 use leptos::prelude::*;
 use leptos::{ev, html};
+use wasm_bindgen::JsCast;
+use web_sys::HtmlInputElement;
 
 /// The list, beside the conversation where there is room, or over it.
 #[component]
@@ -49,8 +52,56 @@ pub fn ChatList(open: RwSignal<bool>) -> impl IntoView {
                 </For>
             </ul>
             {none}
+            <Files/>
             <p class="chats-problem" role="status" id="chats-problem">{move || chats.problem.get()}</p>
         </nav>
+    }
+}
+
+/// Opening and saving files.
+#[component]
+fn Files() -> impl IntoView {
+    let chat = expect_context::<Chat>();
+    let chats = expect_context::<Chats>();
+    let import = move |event: ev::Event| {
+        let Some(input) = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok()) else { return };
+        let files = files::all(input.files());
+        // The same file can be chosen again.
+        input.set_value("");
+        chats.import(chat, files);
+    };
+    let is_empty = move || chat.conversation.with(Conversation::is_empty);
+    let save_markdown = move |_| {
+        chat.conversation.with_untracked(|shown| {
+            files::save(&export::markdown(shown), &export::file_name(&shown.title(), "md"), "text/markdown");
+        });
+    };
+    let save_json = move |_| {
+        chat.conversation.with_untracked(|shown| {
+            if let Ok(json) = Record::from(shown).to_json() {
+                files::save(&json, &export::file_name(&shown.title(), "json"), "application/json");
+            }
+        });
+    };
+    view! {
+        <div class="chats-files">
+            <label class="button small models-import" title=words::IMPORT_HELP>
+                {words::IMPORT}
+                <input type="file" class="hidden" id="chats-import" multiple accept=".json,.md" on:change=import/>
+            </label>
+            <details>
+                <summary>{words::EXPORT}</summary>
+                <button type="button" class="link" data-action="export-markdown" disabled=is_empty on:click=save_markdown>
+                    {words::EXPORT_MARKDOWN}
+                </button>
+                <button type="button" class="link" data-action="export-json" disabled=is_empty on:click=save_json>
+                    {words::EXPORT_JSON}
+                </button>
+                <button type="button" class="link" data-action="export-all" on:click=move |_| chats.export_all()>
+                    {words::EXPORT_ALL}
+                </button>
+            </details>
+        </div>
     }
 }
 

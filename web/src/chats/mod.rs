@@ -6,12 +6,12 @@ mod store;
 use crate::chat::Chat;
 use crate::storage;
 use crate::strings::chats as words;
-use citer_chat::{Conversation, Entry, Record, shelf};
+use citer_chat::{Conversation, Entry, Record, export, shelf};
 use leptos::prelude::*;
 use store::{Saved, Store, StoreError};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
-use web_sys::{BroadcastChannel, MessageEvent};
+use web_sys::{BroadcastChannel, File, MessageEvent};
 
 /// Where tabs tell each other what they stored.
 const CHANNEL: &str = "citer.conversations";
@@ -254,6 +254,45 @@ impl Chats {
             }
             Err(error) => self.say(&error),
         }
+    }
+
+    /// Opens files that were saved here or elsewhere. A file that cannot be read changes nothing.
+    pub fn import(self, chat: Chat, files: Vec<File>) {
+        spawn_local(async move {
+            for file in files {
+                let name = file.name();
+                let read = crate::files::text(&file).await;
+                let opened = read.and_then(|text| {
+                    citer_chat::import(&text, &name, || chat.number()).map_err(|error| error.to_string())
+                });
+                match opened {
+                    Ok(conversations) => {
+                        let count = conversations.len();
+                        for mut conversation in conversations {
+                            conversation.id = new_id();
+                            conversation.updated = conversation.updated.max(1);
+                            self.save_now(chat, conversation.clone());
+                            chat.show(conversation);
+                        }
+                        self.problem.set(Some(words::imported(count, &name)));
+                    }
+                    Err(error) => self.problem.set(Some(words::not_imported(&name, &error))),
+                }
+            }
+        });
+    }
+
+    /// Saves all conversations as one file.
+    pub fn export_all(self) {
+        spawn_local(async move {
+            let mut records = Vec::new();
+            for entry in self.entries.get_untracked() {
+                records.extend(self.read(&entry.id).await.map(|conversation| Record::from(&conversation)));
+            }
+            if let Ok(json) = export::archive(records) {
+                crate::files::save(&json, "citer-conversations.json", "application/json");
+            }
+        });
     }
 
     fn tell(self, id: &str) {

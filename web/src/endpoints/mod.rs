@@ -82,7 +82,7 @@ impl Endpoints {
 
     /// What the first server charges.
     pub fn prices(self) -> Prices {
-        self.list.with_untracked(|list| list.first().map(|endpoint| endpoint.prices).unwrap_or_default())
+        self.list.with(|list| list.first().map(|endpoint| endpoint.prices).unwrap_or_default())
     }
 
     fn key(self, address: &str) -> Option<String> {

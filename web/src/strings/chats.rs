@@ -43,3 +43,20 @@ pub fn unreadable(count: usize) -> String {
 pub fn damaged(detail: &str) -> String {
     format!("This conversation cannot be opened ({detail}). It stays stored as it is.")
 }
+
+pub const IMPORT: &str = "Open a file";
+pub const IMPORT_HELP: &str = "A conversation or a trace that was saved here or by someone else";
+pub const EXPORT: &str = "Export";
+pub const EXPORT_MARKDOWN: &str = "This one as Markdown";
+pub const EXPORT_JSON: &str = "This one with everything (JSON)";
+pub const EXPORT_ALL: &str = "All of them (JSON)";
+pub const TOO_LARGE: &str = "This file is larger than 256 MB: choose another one.";
+
+pub fn imported(count: usize, name: &str) -> String {
+    let what = if count == 1 { "1 conversation".into() } else { format!("{count} conversations") };
+    format!("{what} opened from {name}.")
+}
+
+pub fn not_imported(name: &str, error: &str) -> String {
+    format!("{name} was not opened: {error}.")
+}
