@@ -23,6 +23,12 @@ fn shipped() -> TemporaryFolder {
     folder
 }
 
+/// Lets the server's pages store so many bytes.
+async fn quota(browser: &Browser, server: &Server, bytes: u64) {
+    let quota = json!({"origin": server.url(), "quotaSize": bytes});
+    browser.driver.cdp().send_raw("Storage.overrideQuotaForOrigin", quota).await.expect("the browser takes a quota");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the built product and Chrome: `cargo xtask e2e`"]
 async fn a_full_storage_is_said_to_be_full_and_nothing_stored_is_lost() {
@@ -38,10 +44,8 @@ async fn a_full_storage_is_said_to_be_full_and_nothing_stored_is_lost() {
     let found = models.until("the model is found", |shelf| shelf.rows == 1).await;
     // Room for half of it, beside what the page itself keeps.
     let used = page.script("return navigator.storage.estimate().then(estimate => estimate.usage);", vec![]).await;
-    let quota = |bytes: u64| json!({"origin": server.url(), "quotaSize": bytes});
     let half = used.as_u64().unwrap() + found.bytes / 2;
-    let set = browser.driver.cdp().send_raw("Storage.overrideQuotaForOrigin", quota(half)).await;
-    set.expect("the browser takes a quota");
+    quota(&browser, &server, half).await;
     models.press("resume").await;
     let full = models.until("it says so", |shelf| shelf.said.contains("full")).await;
     assert_eq!(full.state, "partial", "{full:?}");
@@ -50,9 +54,7 @@ async fn a_full_storage_is_said_to_be_full_and_nothing_stored_is_lost() {
     // With that little room the verdict is known before a download.
     let verdict = models.until("the verdict follows", |shelf| shelf.verdict == "does-not-fit").await;
     assert!(verdict.stored > found.stored, "what came stays: {verdict:?}");
-    let set =
-        browser.driver.cdp().send_raw("Storage.overrideQuotaForOrigin", quota(used.as_u64().unwrap() + (64 << 20)));
-    set.await.expect("the browser takes a quota");
+    quota(&browser, &server, used.as_u64().unwrap() + (64 << 20)).await;
     models.press("resume").await;
     let done = models.until("it is complete", |shelf| shelf.state == "complete").await;
     assert_eq!(done.stored, done.bytes);

@@ -307,7 +307,7 @@ impl Step<'_> {
                     (0..4).map(|i| key.get(4 * vector + i).copied().unwrap_or(0.0)).collect::<Vec<_>>()
                 };
                 let row: Vec<f32> = keys.iter().flat_map(four).collect();
-                let from = (head * heads.vectors() + vector) * heads.capacity * 4 * unit;
+                let from = (head * heads.vectors() + vector) * heads.stride() * 4 * unit;
                 self.gpu.write(&cache[0], from, bytes(&row));
             }
             let wide =
