@@ -10,6 +10,7 @@ mod data;
 mod endpoints;
 mod eval;
 mod export;
+mod key;
 mod label;
 mod pretrain;
 mod serve;
@@ -42,6 +43,8 @@ enum Command {
     Eval(eval::Args),
     /// Serve the LLM with an OpenAI-compatible API, and the chat page.
     Serve(serve::Args),
+    /// Make an API key for `serve`.
+    Key(key::Args),
     /// Answer one question in the terminal, with or without a server.
     Ask(ask::Args),
     /// Convert a model to safetensors or GGUF.
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Command::BenchTraining(args) => bench_training::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Key(args) => key::run(&args),
         Command::Ask(args) => ask::run(&args),
         Command::Convert(args) => convert::run(&args),
         Command::Synth(args) => synth::run(&args),
@@ -101,6 +105,7 @@ mod tests {
             "README.md",
             "ARCHITECTURE.md",
             "CHANGELOG.md",
+            "crates/citer-serve/README.md",
             "crates/citer-train/README.md",
             "web/models/slm/README.md",
             "web/models/llm/README.md",
