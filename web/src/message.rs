@@ -1,10 +1,12 @@
 //! One exchange: the question, and the answer as it streams, with its notices and its summary.
 
 use crate::chat::{Chat, is_streaming};
-use crate::conversation::{Exchange, State};
+use crate::strings::answer as words;
 use crate::token::{TokenText, TokenView};
-use crate::{meter, strings};
+use crate::{copy, meter, strings};
+use citer_chat::{Conversation, Exchange, State};
 use leptos::prelude::*;
+use leptos::{ev, html};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, Url};
 
@@ -15,7 +17,6 @@ pub fn Message(id: u64) -> impl IntoView {
     let read = move |exchange: &dyn Fn(&Exchange) -> Option<String>| {
         chat.conversation.with(|conversation| conversation.get(id).and_then(exchange))
     };
-    let question = untrack(|| read(&|exchange| Some(exchange.question.clone())));
     let count = Memo::new(move |_| chat.conversation.with(|c| c.get(id).map_or(0, |e| e.tokens.len())));
     let notices = Memo::new(move |_| chat.conversation.with(|c| c.get(id).map_or(vec![], |e| e.notices.clone())));
     let state = Memo::new(move |_| {
@@ -27,13 +28,14 @@ pub fn Message(id: u64) -> impl IntoView {
         State::Waiting | State::Streaming => "streaming",
         State::Finished(_) => "finished",
         State::Failed(_) => "failed",
+        State::Interrupted => "interrupted",
     };
     let finish = move || match state.get() {
         State::Finished(finish) => Some(strings::finish_name(finish)),
         _ => None,
     };
     view! {
-        <div class="question"><h3 class="hidden">{strings::YOU}</h3><p>{question}</p></div>
+        <Question id/>
         <article
             class="answer"
             aria-label=strings::ANSWER
@@ -60,7 +62,7 @@ pub fn Message(id: u64) -> impl IntoView {
                 <p class="notice" data-notice="" role="status">{notice}</p>
             </For>
             {move || end_words(chat, state.get())}
-            {move || (!state.with(is_streaming) && count.get() > 0).then(|| view! { <Summary id/> })}
+            {move || (!state.with(is_streaming)).then(|| view! { <Summary id/> })}
         </article>
     }
 }
@@ -86,17 +88,140 @@ fn end_words(chat: Chat, state: State) -> Option<AnyView> {
             };
             Some(failure.into_any())
         }
+        State::Interrupted => Some(view! { <p class="notice">{words::INTERRUPTED}</p> }.into_any()),
         State::Waiting | State::Streaming => None,
+    }
+}
+
+/// The question, which can be asked in other words, and the versions of it.
+#[component]
+fn Question(id: u64) -> impl IntoView {
+    let chat = expect_context::<Chat>();
+    let question = chat.conversation.with_untracked(|c| c.get(id).map(|e| e.question.clone()).unwrap_or_default());
+    let question = StoredValue::new(question);
+    let editing = RwSignal::new(false);
+    let field = NodeRef::<html::Textarea>::new();
+    let send = move || {
+        if let Some(field) = field.get_untracked() {
+            chat.ask_instead(id, &field.value());
+        }
+        editing.set(false);
+    };
+    Effect::new(move || {
+        if let (true, Some(field)) = (editing.get(), field.get()) {
+            // Focus fails only on elements that are not shown.
+            let _ = field.focus();
+        }
+    });
+    let on_key = move |event: ev::KeyboardEvent| match event.key().as_str() {
+        "Enter" if !event.shift_key() && !event.is_composing() => {
+            event.prevent_default();
+            send();
+        }
+        "Escape" => {
+            event.stop_propagation();
+            editing.set(false);
+        }
+        _ => {}
+    };
+    let contents = move || match editing.get() {
+        false => view! { <p>{question.get_value()}</p> }.into_any(),
+        true => view! {
+            <form class="question-edit" on:submit=move |event: ev::SubmitEvent| { event.prevent_default(); send(); }>
+                <textarea
+                    class="field"
+                    rows="3"
+                    aria-label=words::EDIT
+                    node_ref=field
+                    prop:value=question.get_value()
+                    on:keydown=on_key
+                ></textarea>
+                <button type="submit" class="button small primary" disabled=move || !chat.can_send()>
+                    {strings::SEND}
+                </button>
+                <button type="button" class="button small" on:click=move |_| editing.set(false)>{words::CANCEL}</button>
+            </form>
+        }
+        .into_any(),
+    };
+    view! {
+        <div class="question" data-question=id.to_string()>
+            <h3 class="hidden">{strings::YOU}</h3>
+            {contents}
+            <div class="question-actions">
+                <Versions id/>
+                <button
+                    type="button"
+                    class="link"
+                    data-action="edit"
+                    title=words::EDIT_HELP
+                    on:click=move |_| editing.set(true)
+                >
+                    {words::EDIT}
+                </button>
+            </div>
+        </div>
+    }
+}
+
+/// Goes between what was asked in this place.
+#[component]
+fn Versions(id: u64) -> impl IntoView {
+    let chat = expect_context::<Chat>();
+    let versions = Memo::new(move |_| chat.conversation.with(|conversation| conversation.versions(id)));
+    let place = move || versions.with(|all| all.iter().position(|version| *version == id).unwrap_or_default());
+    let go = move |to: Option<usize>| {
+        if let Some(version) = to.and_then(|to| versions.with_untracked(|all| all.get(to).copied())) {
+            chat.choose(version);
+        }
+    };
+    let is_open = move || chat.conversation.with(Conversation::is_open);
+    view! {
+        <Show when=move || versions.with(|all| all.len() > 1)>
+            <span class="versions">
+                <button
+                    type="button"
+                    class="link"
+                    data-action="version-before"
+                    aria-label=words::VERSION_BEFORE
+                    disabled=move || place() == 0 || is_open()
+                    on:click=move |_| go(place().checked_sub(1))
+                >
+                    <span aria-hidden="true">"‹"</span>
+                </button>
+                {move || words::version(place() + 1, versions.with(Vec::len))}
+                <button
+                    type="button"
+                    class="link"
+                    data-action="version-after"
+                    aria-label=words::VERSION_AFTER
+                    disabled=move || place() + 1 == versions.with(Vec::len) || is_open()
+                    on:click=move |_| go(Some(place() + 1))
+                >
+                    <span aria-hidden="true">"›"</span>
+                </button>
+            </span>
+        </Show>
     }
 }
 
 #[component]
 fn Summary(id: u64) -> impl IntoView {
     let chat = expect_context::<Chat>();
-    let split = chat.conversation.with_untracked(|c| c.get(id).map(|e| e.split.clone()).unwrap_or_default());
-    let has_trace = chat.conversation.with_untracked(|c| c.get(id).is_some_and(|e| e.trace.is_some()));
+    let exchange = chat.conversation.with_untracked(|c| c.get(id).cloned());
+    let exchange = StoredValue::new(exchange);
+    let read = move |find: fn(&Exchange) -> bool| exchange.with_value(|exchange| exchange.as_ref().is_some_and(find));
+    let split = exchange.with_value(|exchange| exchange.as_ref().map(|e| e.split.clone()).unwrap_or_default());
+    let is_last = move || chat.conversation.with(|c| c.last().is_some_and(|last| last.id == id && !last.is_open()));
+    let can_continue = move || is_last() && read(Exchange::can_continue);
+    let has_tokens = read(|exchange| !exchange.tokens.is_empty());
+    let again = move |_| {
+        if let Some(question) = exchange.with_value(|exchange| exchange.as_ref().map(|e| e.question.clone())) {
+            chat.ask_instead(id, &question);
+        }
+    };
     let save = move |_| {
-        let trace = chat.conversation.with_untracked(|c| c.get(id).and_then(|e| e.trace.as_ref()?.to_json().ok()));
+        let trace = exchange.with_value(|exchange| exchange.as_ref()?.trace.as_ref()?.to_json().ok());
         if let Some(json) = trace {
             // A browser that refuses downloads says so itself.
             let _ = download(&json, &format!("citer-trace-{id}.json"));
@@ -104,8 +229,26 @@ fn Summary(id: u64) -> impl IntoView {
     };
     view! {
         <footer class="summary">
-            {meter::summary(&split)}
-            <Show when=move || has_trace>
+            {has_tokens.then(|| meter::summary(&split))}
+            <Show when=move || read(|exchange| !exchange.text().is_empty())>
+                <copy::Copy text=Signal::derive(move || exchange.with_value(|e| e.as_ref().map(Exchange::text)).unwrap_or_default())/>
+            </Show>
+            <Show when=can_continue>
+                <button type="button" class="link" data-action="continue" on:click=move |_| chat.continue_answer(id)>
+                    {words::CONTINUE}
+                </button>
+            </Show>
+            <button
+                type="button"
+                class="link"
+                data-action="again"
+                title=words::AGAIN_HELP
+                disabled=move || !chat.can_send()
+                on:click=again
+            >
+                {words::AGAIN}
+            </button>
+            <Show when=move || read(|exchange| exchange.trace.is_some())>
                 <button type="button" class="link" title=strings::SAVE_TRACE_HELP on:click=save>
                     {strings::SAVE_TRACE}
                 </button>

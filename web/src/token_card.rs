@@ -1,8 +1,8 @@
 //! The token card: who made a token, why, what both models thought, and what it cost. One element for all tokens.
 
 use crate::chat::Chat;
-use crate::conversation::Token;
 use crate::{amount, strings};
+use citer_chat::Token;
 use citer_core::{Candidate, Source, TokenId};
 use leptos::prelude::*;
 use web_sys::Element;

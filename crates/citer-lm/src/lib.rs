@@ -36,7 +36,7 @@ pub use citer_files::{
     Tokenizer, chat, chat_template, config, gguf, gguf_model, gguf_tokenizer, hash, llama2c, rope_scaling, shards,
     source, stops, tokenizer,
 };
-pub use citer_gpu::Gpu;
+pub use citer_gpu::{Gpu, PREFILL, Probe, Trial};
 pub use engine::Engine;
 pub use error::{EngineError, LoadError};
 pub use fused_weights::OpenError;

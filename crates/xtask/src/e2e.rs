@@ -2,15 +2,20 @@
 
 use crate::{browser, command, failure::Failure, place::Place, step::Steps};
 
-/// Runs it; [`crate::native::build`] and [`crate::web::build`] come before.
-pub fn run(place: &Place, steps: &mut Steps) -> Result<(), Failure> {
+/// The tests of `cargo xtask e2e`.
+pub const ALL: [&str; 5] = ["bench", "browser", "library", "revival", "storage"];
+/// That of `cargo xtask memory`.
+pub const MEMORY: [&str; 1] = ["memory"];
+
+/// Runs `tests`; [`crate::native::build`] and [`crate::web::build`] come before.
+pub fn run(place: &Place, steps: &mut Steps, tests: &[&str]) -> Result<(), Failure> {
     let browser = steps.run("browser", "Chrome or Chromium and its driver", || browser::ready(place))?;
     let shots = place.target.join("screenshots");
     steps.run("browser test", &format!("the page in a real browser; screenshots in {}", shots.display()), || {
         let mut test = place.cargo();
         // The test crate depends on nothing heavy, so choosing it leaves the native build as it is.
         test.args(["test", "--package", "citer-tests"]);
-        test.args(["bench", "browser", "library", "revival"].iter().flat_map(|name| ["--test", name]));
+        test.args(tests.iter().flat_map(|name| ["--test", name]));
         test.args(["--", "--ignored", "--nocapture", "--test-threads", "1"]);
         test.env("CITER_BIN", place.citer()).env("CITER_DIST", place.dist()).env("CITER_MODELS", place.models());
         test.env("CHROME", &browser.chrome).env("CHROMEDRIVER", &browser.driver).env("CITER_SHOTS", &shots);
