@@ -17,6 +17,8 @@ pub mod fused;
 pub mod fused_weights;
 #[cfg(not(target_family = "wasm"))]
 pub mod model;
+#[cfg(not(target_family = "wasm"))]
+pub mod paged;
 pub mod pair;
 #[cfg(not(target_family = "wasm"))]
 pub mod plain;
@@ -45,4 +47,4 @@ pub use router_file::RouterFile;
 pub use sampler::{Sampler, Sampling};
 pub use sequence::Sequence;
 #[cfg(not(target_family = "wasm"))]
-pub use {cache::KvCache, decoder::Decoder, model::Model, router::Router};
+pub use {cache::KvCache, decoder::Decoder, model::Model, paged::Paged, router::Router};

@@ -12,7 +12,7 @@ use crate::{
     tokenizer::Tokenizer,
 };
 #[cfg(not(target_family = "wasm"))]
-use crate::{router::Router, weights};
+use crate::{model::Model, router::Router, weights};
 #[cfg(not(target_family = "wasm"))]
 use burn::tensor::Device;
 use citer_files::Safetensors;
@@ -184,12 +184,17 @@ pub struct LlmFiles {
 
 #[cfg(not(target_family = "wasm"))]
 impl LlmFiles {
-    /// Builds the engine.
-    pub fn engine(&self, capacity: usize, device: &Device) -> Result<Engine, LoadError> {
+    /// Builds the model.
+    pub fn model(&self, device: &Device) -> Result<Model, LoadError> {
         let config = Config::from_json(&self.config)?;
         let tokenizer = Arc::new(Tokenizer::from_json(&self.tokenizer)?);
-        let decoder = weights::load(&config, &self.weights, device)?;
-        Engine::new(config, decoder, None, tokenizer, capacity, device)
+        let format = ChatFormat::new(&tokenizer)?;
+        Ok(Model { decoder: weights::load(&config, &self.weights, device)?, config, tokenizer, format })
+    }
+
+    /// Builds the engine.
+    pub fn engine(&self, capacity: usize, device: &Device) -> Result<Engine, LoadError> {
+        self.model(device)?.engine(capacity, device)
     }
 }
 
