@@ -87,14 +87,12 @@ fn the_next_server_takes_over_and_the_first_is_asked_again_after_its_pause() {
 fn pauses_grow_with_failures_in_a_row_and_end_with_success() {
     let policy = Policy { retries: 0, ..Policy::default() };
     let mut scene = Scene::new(&[&[(MS, Broken)]], policy);
-    let mut before = Duration::ZERO;
     for doubling in 0..12 {
         assert!(matches!(scene.token(), Err(RemoteError::Unreachable(_))));
         let Err(RemoteError::Cooling(wait)) = scene.token() else { panic!("it is asked at once") };
         let usual = (100 << doubling).min(30_000) as f64;
         assert!((0.5 * usual - 1.0..1.5 * usual).contains(&(wait as f64)), "{wait} after {doubling}");
         scene.pass(Duration::from_millis(wait) + MS);
-        before += MS;
     }
     scene.scripts[0].borrow_mut().splice(.., [(MS, Token(3)), (MS, Broken)]);
     assert_eq!(scene.token(), Ok(3));
