@@ -124,6 +124,14 @@ async fn kept_here(page: &Page<'_>, server: &Server, routed: &Routed) {
     assert!(done.sources.iter().all(|source| source == "local"), "{done:?}");
     assert!(done.notices.iter().any(|notice| notice.contains("e-mail")), "{:?}", done.notices);
     assert_eq!(server.log().len(), before, "nothing was asked");
+
+    // A pasted book is refused with words, and stays.
+    let paste = "const field = document.querySelector('#question'); field.value = 'word '.repeat(30000);
+        field.dispatchEvent(new Event('input', { bubbles: true }));";
+    page.script(paste, vec![]).await;
+    until(page, "it is too long", "String(document.querySelector('#too-long') !== null)", "true").await;
+    until(page, "it cannot be sent", "String(document.querySelector('#send').disabled)", "true").await;
+    page.script(&paste.replace("30000", "0"), vec![]).await;
 }
 
 /// A server that nobody allowed cannot be reached: not by the page (CSP), not by a worker (service worker).

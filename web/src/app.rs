@@ -38,6 +38,14 @@ pub fn App() -> impl IntoView {
     provide_context(chat.endpoints);
     provide_context(chat.sent);
     provide_context(DeviceReport(RwSignal::new(false)));
+    chat.network.follow();
+    Effect::new(move |before: Option<bool>| {
+        let airplane = chat.network.airplane.get();
+        if before.is_some_and(|before| before != airplane) && chat.engine.with_untracked(|e| e.info().is_some()) {
+            chat.connect();
+        }
+        airplane
+    });
     let offline = Offline::start(chat.network, move |url, reason| {
         let now = js_sys::Date::now();
         chat.sent.add_request(Purpose::Other, &url, now, strings::shell::refused(&reason), Outcome::Refused);

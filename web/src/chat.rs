@@ -17,6 +17,8 @@ use leptos::prelude::*;
 use std::time::Duration;
 use wasm_bindgen_futures::spawn_local;
 
+/// Longest question, in bytes: no model here reads more, and a page that tries would stall.
+pub const LONGEST: usize = 100_000;
 /// How long a change may wait before it is stored.
 const WAIT: Duration = Duration::from_secs(1);
 /// How often a page that is not seen takes new tokens.
@@ -299,7 +301,12 @@ impl Chat {
     /// Whether a question can be sent now. It may be sent while the engine loads, and then waits.
     pub fn can_send(self) -> bool {
         let failed = self.engine.with(|engine| matches!(engine, EngineState::Failed(_)));
-        !failed && !self.conversation.with(Conversation::is_open)
+        !failed && !self.is_too_long() && !self.conversation.with(Conversation::is_open)
+    }
+
+    /// Whether the draft is longer than can be asked at once.
+    pub fn is_too_long(self) -> bool {
+        self.draft.with(|draft| draft.len() > LONGEST)
     }
 
     /// Sends the draft.

@@ -46,20 +46,21 @@ pub struct Network {
 
 impl Default for Network {
     fn default() -> Self {
-        let saved = storage::get(storage::ALLOWED).and_then(|json| serde_json::from_str(&json).ok());
-        Self {
-            airplane: RwSignal::new(storage::get(storage::AIRPLANE).is_some()),
-            allowed: RwSignal::new(saved.unwrap_or_default()),
-        }
+        let (airplane, allowed) = saved();
+        Self { airplane: RwSignal::new(airplane), allowed: RwSignal::new(allowed) }
     }
 }
 
 impl Network {
     /// Cuts the network or opens it again; done once the service worker knows.
     pub async fn switch(self, airplane: bool) {
-        self.airplane.set(airplane);
         storage::set(storage::AIRPLANE, if airplane { "on" } else { "" });
-        self.tell().await;
+        // The page refuses first and allows last.
+        if airplane {
+            self.airplane.set(true);
+        }
+        self.tell_of(airplane).await;
+        self.airplane.set(airplane);
     }
 
     /// Lets requests out to where `address` is; done once the service worker knows.
@@ -96,9 +97,31 @@ impl Network {
 
     /// Tells the service worker what is allowed, where there is one that controls the page.
     pub async fn tell(self) {
-        let words = untrack(|| json!({"type": "network", "airplane": self.airplane.get(), "allowed": self.allowed()}));
+        self.tell_of(self.airplane.get_untracked()).await;
+    }
+
+    async fn tell_of(self, airplane: bool) {
+        let words = untrack(|| json!({"type": "network", "airplane": airplane, "allowed": self.allowed()}));
         ask(&words.to_string()).await;
     }
+
+    /// Follows what other tabs decide.
+    pub fn follow(self) {
+        let heard = window_event_listener_untyped("storage", move |_| {
+            let (airplane, allowed) = saved();
+            self.allowed.set(allowed);
+            if self.airplane.get_untracked() != airplane {
+                self.airplane.set(airplane);
+            }
+        });
+        on_cleanup(move || heard.remove());
+    }
+}
+
+/// What was decided before, here or in another tab.
+fn saved() -> (bool, BTreeSet<String>) {
+    let allowed = storage::get(storage::ALLOWED).and_then(|json| serde_json::from_str(&json).ok());
+    (storage::get(storage::AIRPLANE).is_some(), allowed.unwrap_or_default())
 }
 
 /// The browser's service workers; `None` where it has none for this page, as in some private windows.

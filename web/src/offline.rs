@@ -183,7 +183,6 @@ pub fn NewVersion() -> impl IntoView {
 /// The switch that cuts the network.
 #[component]
 pub fn AirplaneSwitch() -> impl IntoView {
-    let chat = expect_context::<crate::chat::Chat>();
     let network = expect_context::<Network>();
     let models = expect_context::<crate::models::Models>();
     let label = move || if network.airplane.get() { words::AIRPLANE_ON } else { words::AIRPLANE_OFF };
@@ -200,10 +199,7 @@ pub fn AirplaneSwitch() -> impl IntoView {
                 if airplane {
                     models.pause();
                 }
-                spawn_local(async move {
-                    network.switch(airplane).await;
-                    chat.connect();
-                });
+                spawn_local(network.switch(airplane));
             }
         >
             <span aria-hidden="true">"✈"</span>

@@ -1,7 +1,7 @@
 //! Sensitive text as the reader sees it: what was found in the draft and what that means, the button that marks more, and the
 //! lock of a conversation.
 
-use crate::chat::Chat;
+use crate::chat::{Chat, LONGEST};
 use crate::strings::privacy as words;
 use citer_core::sensitive::{Kind, SHORTEST_MARK};
 use leptos::prelude::*;
@@ -66,10 +66,12 @@ pub fn Spans() -> impl IntoView {
             })
             .collect_view()
     };
+    let too_long = move || words::too_long(chat.draft.with(String::len), LONGEST);
     let any =
         Memo::new(move |_| found.with(|found| !found.is_empty()) || privacy.marks.with(|marks| !marks.is_empty()));
     view! {
         <div class="spans" id="spans" role="status">
+            <Show when=move || chat.is_too_long()><p class="failure" id="too-long">{too_long}</p></Show>
             <Show when=move || any.get()>
                 <ul>{rows}{marks}</ul>
                 <p class="quiet">{words::EFFECT}</p>

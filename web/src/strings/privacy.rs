@@ -1,5 +1,6 @@
 //! English texts of consent, locks and sensitive text.
 
+use crate::amount;
 use crate::privacy::Reason;
 use citer_core::sensitive::Kind;
 
@@ -47,6 +48,12 @@ pub fn kind_name(kind: Kind) -> &'static str {
         Kind::Email => "email",
         Kind::Phone => "phone",
     }
+}
+
+/// Told under a draft that cannot be sent.
+pub fn too_long(bytes: usize, most: usize) -> String {
+    let (bytes, most) = (amount::bytes(bytes as u64), amount::bytes(most as u64));
+    format!("This text has {bytes}; at most {most} can be asked at once. Shorten it, nothing is lost.")
 }
 
 pub fn found(kind: Kind, text: &str) -> String {
