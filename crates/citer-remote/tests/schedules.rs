@@ -20,9 +20,6 @@ use std::{
     time::Duration,
 };
 
-/// Longest wait of the transport.
-const LIMIT: Duration = Duration::from_secs(5);
-
 /// Every answer a server gave: the context and the token said after it.
 type Told = HashSet<(Vec<TokenId>, TokenId)>;
 
@@ -187,8 +184,7 @@ fn converse(seed: u64) -> Outcome {
                 told: told.clone(),
                 before: None,
             };
-            let net = Net::new(&clock, move |request| server.meet(request));
-            Net { limit: LIMIT, ..net }
+            Net::new(&clock, move |request| server.meet(request))
         })
         .collect();
     let policy = Policy {
