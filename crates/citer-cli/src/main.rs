@@ -2,7 +2,9 @@
 
 mod ask;
 mod bench;
+mod bench_remote;
 mod bench_training;
+mod chat;
 mod convert;
 mod costs;
 mod curves;
@@ -12,9 +14,13 @@ mod eval;
 mod export;
 mod key;
 mod label;
+mod paint;
+mod pair;
 mod pretrain;
+mod reach;
 mod serve;
 mod shutdown;
+mod spending;
 mod synth;
 mod train;
 
@@ -47,12 +53,16 @@ enum Command {
     Key(key::Args),
     /// Answer one question in the terminal, with or without a server.
     Ask(ask::Args),
+    /// Talk in the terminal: presets, budgets, several servers, and a summary of each answer.
+    Chat(chat::Args),
     /// Convert a model to safetensors or GGUF.
     Convert(convert::Args),
     /// Write a model of a published shape with random weights.
     Synth(synth::Args),
     /// Measure a model's speed on the graphics adapter.
     Bench(bench::Args),
+    /// Measure what a critical token costs over connections of several round trips, and print JSON.
+    BenchRemote(bench_remote::Args),
 }
 
 /// What ends the program with a message.
@@ -73,9 +83,11 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Key(args) => key::run(&args),
         Command::Ask(args) => ask::run(&args),
+        Command::Chat(args) => chat::run(&args),
         Command::Convert(args) => convert::run(&args),
         Command::Synth(args) => synth::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::BenchRemote(args) => bench_remote::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

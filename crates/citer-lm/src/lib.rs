@@ -34,11 +34,11 @@ pub mod sequence;
 pub mod weights;
 
 pub use citer_files::{
-    Bytes, Config, Format, Gguf, ModelFiles, RopeScaling, Safetensors, TensorInfo, TensorSource, Tokenizer, chat,
-    chat_template, config, gguf, gguf_model, gguf_tokenizer, hash, llama2c, rope_scaling, shards, source, stops,
-    tokenizer,
+    Bytes, Config, Format, Gguf, LocalVocabulary, ModelFiles, RopeScaling, Safetensors, TensorInfo, TensorSource,
+    Tokenizer, chat, chat_template, config, gguf, gguf_model, gguf_tokenizer, hash, llama2c, rope_scaling, shards,
+    source, stops, tokenizer,
 };
-pub use citer_gpu::Gpu;
+pub use citer_gpu::{Gpu, PREFILL, Probe, Trial};
 pub use engine::Engine;
 pub use error::{EngineError, LoadError};
 pub use fused_weights::OpenError;

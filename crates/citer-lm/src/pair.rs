@@ -53,6 +53,18 @@ pub struct RouterCard {
     pub thresholds: Vec<ThresholdAt>,
 }
 
+impl RouterCard {
+    /// Reads a card.
+    pub fn parse(json: &[u8]) -> Result<Self, LoadError> {
+        serde_json::from_slice(json).map_err(|e| LoadError::Json { file: ROUTER_CARD.into(), detail: e.to_string() })
+    }
+
+    /// Whether the router was trained for the SLM with weights and tokenizer of these hashes.
+    pub fn is_for(&self, slm_sha256: &str, tokenizer_sha256: &str) -> bool {
+        self.slm_sha256 == slm_sha256 && self.tokenizer_sha256 == tokenizer_sha256
+    }
+}
+
 /// How a router was trained, for its card.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RouterTraining {
@@ -122,8 +134,7 @@ pub struct SlmFiles {
 impl SlmFiles {
     /// Checks the files against each other.
     fn check(&self) -> Result<(RouterCard, Config, Arc<Tokenizer>), LoadError> {
-        let card: RouterCard = serde_json::from_slice(&self.router_card)
-            .map_err(|e| LoadError::Json { file: ROUTER_CARD.into(), detail: e.to_string() })?;
+        let card = RouterCard::parse(&self.router_card)?;
         // A file cut short is damaged rather than foreign, and has to be called so.
         Safetensors::parse(&self.weights)?;
         Safetensors::parse(&self.router)?;
@@ -201,7 +212,12 @@ mod folder {
     impl SlmFiles {
         /// Reads the files from a pair's folder.
         pub fn read(folder: &Path) -> Result<Self, LoadError> {
-            let LlmFiles { config, weights, tokenizer } = LlmFiles::read(folder, SLM)?;
+            Self::routed(LlmFiles::read(folder, SLM)?, folder)
+        }
+
+        /// An SLM's files with the router in `folder`.
+        pub fn routed(slm: LlmFiles, folder: &Path) -> Result<Self, LoadError> {
+            let LlmFiles { config, weights, tokenizer } = slm;
             let (router, router_card) = (read(folder, ROUTER)?, read(folder, ROUTER_CARD)?);
             Ok(Self { config, weights, tokenizer, router, router_card })
         }
@@ -214,6 +230,18 @@ mod folder {
                 config: read(folder, &format!("{name}/{CONFIG}"))?,
                 weights: read(folder, &format!("{name}/{WEIGHTS}"))?,
                 tokenizer: read(folder, TOKENIZER)?,
+            })
+        }
+
+        /// Reads a model from its own folder; its tokenizer lies there or, as in a pair, beside the folder.
+        pub fn open(folder: &Path) -> Result<Self, LoadError> {
+            let beside = folder.join("..");
+            let place =
+                if folder.join(TOKENIZER).is_file() || !beside.join(TOKENIZER).is_file() { folder } else { &beside };
+            Ok(Self {
+                config: read(folder, CONFIG)?,
+                weights: read(folder, WEIGHTS)?,
+                tokenizer: read(place, TOKENIZER)?,
             })
         }
     }
