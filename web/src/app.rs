@@ -12,7 +12,7 @@ use crate::meter::Panel;
 use crate::models::{Models, ModelsDialog};
 use crate::samples::Samples;
 use crate::strings;
-use crate::token_card::{Shown, TokenCard};
+use crate::token_card::{Shown, TokenCard, scrolled};
 use crate::view_mode::ViewMode;
 use citer_chat::Conversation;
 use leptos::prelude::*;
@@ -42,7 +42,7 @@ pub fn App() -> impl IntoView {
     let log = NodeRef::<html::Div>::new();
     let at_end = StoredValue::new(true);
     let on_scroll = move |_: ev::Event| {
-        shown.set(None);
+        scrolled(shown);
         if let Some(log) = log.get_untracked() {
             at_end.set_value(log.scroll_height() - log.scroll_top() - log.client_height() < NEAR);
         }

@@ -10,7 +10,7 @@ pub fn run(place: &Place, steps: &mut Steps) -> Result<(), Failure> {
         let mut test = place.cargo();
         // The test crate depends on nothing heavy, so choosing it leaves the native build as it is.
         test.args(["test", "--package", "citer-tests"]);
-        test.args(["bench", "browser", "library", "revival"].iter().flat_map(|name| ["--test", name]));
+        test.args(["bench", "browser", "chat", "library", "revival"].iter().flat_map(|name| ["--test", name]));
         test.args(["--", "--ignored", "--nocapture", "--test-threads", "1"]);
         test.env("CITER_BIN", place.citer()).env("CITER_DIST", place.dist()).env("CITER_MODELS", place.models());
         test.env("CHROME", &browser.chrome).env("CHROMEDRIVER", &browser.driver).env("CITER_SHOTS", &shots);
