@@ -1,6 +1,7 @@
 //! A headless Chrome with WebGPU on the software adapter, driven by chromedriver.
 
 use crate::{folder::TemporaryFolder, process::Process, product};
+use serde_json::{Value, json};
 use std::process::Command;
 use thirtyfour::{ChromiumLikeCapabilities, DesiredCapabilities, WebDriver};
 
@@ -27,8 +28,25 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Starts the driver and the browser named by `CHROMEDRIVER` and `CHROME`.
+    /// Starts the driver and the browser named by `CHROMEDRIVER` and `CHROME`, for somebody who agreed to ask the LLM.
     pub async fn start() -> Self {
+        Self::with(json!({})).await
+    }
+
+    /// The same with preferences, as a person sets them.
+    pub async fn with(preferences: Value) -> Self {
+        let browser = Self::open(preferences).await;
+        let agree = json!({"source": "try { localStorage.setItem('citer.consent', 'yes') } catch {}"});
+        browser.driver.cdp().send_raw("Page.addScriptToEvaluateOnNewDocument", agree).await.unwrap();
+        browser
+    }
+
+    /// The same for somebody who was never here.
+    pub async fn start_new() -> Self {
+        Self::open(json!({})).await
+    }
+
+    async fn open(preferences: Value) -> Self {
         let profile = TemporaryFolder::new();
         let mut command = Command::new(product::told("CHROMEDRIVER"));
         let (process, port) = Process::start(command.arg("--port=0"), "started successfully on port ");
@@ -38,6 +56,7 @@ impl Browser {
         for flag in FLAGS.into_iter().chain([folder.as_str()]) {
             wanted.add_arg(flag).unwrap();
         }
+        wanted.add_experimental_option("prefs", preferences).unwrap();
         let url = format!("http://127.0.0.1:{}", port.trim_end_matches('.'));
         let driver = WebDriver::new(url, wanted).await.expect("Chrome starts: see chromedriver's message");
         Self { driver, process, _profile: profile }

@@ -2,7 +2,11 @@
 
 use crate::page::Page;
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+use thirtyfour::By;
 
 const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -13,6 +17,8 @@ return {
   model: row?.dataset.model ?? '', state: row?.dataset.modelState ?? '',
   stored: Number(row?.dataset.stored ?? 0), bytes: Number(row?.dataset.bytes ?? 0),
   verdict: row?.querySelector('[data-verdict]')?.dataset.verdict ?? '',
+  speed: Number(row?.querySelector('[data-speed]')?.dataset.speed ?? NaN),
+  memory: Number(document.querySelector('#models').dataset.memory),
   said: row?.querySelector('.model-words')?.textContent ?? '',
   words: document.querySelector('#models-words')?.textContent ?? '',
   actions: [...(row?.querySelectorAll('[data-action]') ?? [])].map(button => button.dataset.action),
@@ -68,6 +74,10 @@ pub struct Shelf {
     pub bytes: u64,
     /// `runs`, `slowly` or `does-not-fit`.
     pub verdict: String,
+    /// Predicted tokens a second, where there is a prediction.
+    pub speed: Option<f64>,
+    /// Bytes of the library worker's memory.
+    pub memory: u64,
     /// What is said about the model.
     pub said: String,
     /// What is said about the library.
@@ -97,6 +107,13 @@ impl Models<'_> {
         self.0.script(script, vec![json!(source)]).await;
     }
 
+    /// Chooses files of this device.
+    pub async fn import(&self, files: &[PathBuf]) {
+        let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+        let field = self.0.0.find(By::Id("models-file")).await.unwrap();
+        field.send_keys(names.join("\n")).await.unwrap();
+    }
+
     /// Presses a button of the first stored model.
     pub async fn press(&self, action: &str) {
         let script = "document.querySelector(`#models li[data-model-state] [data-action=${arguments[0]}]`).click();";
@@ -115,6 +132,8 @@ impl Models<'_> {
             stored: number("stored"),
             bytes: number("bytes"),
             verdict: text("verdict"),
+            speed: value["speed"].as_f64(),
+            memory: number("memory"),
             said: text("said"),
             words: text("words"),
             actions: serde_json::from_value(value["actions"].clone()).unwrap_or_default(),
@@ -123,15 +142,20 @@ impl Models<'_> {
 
     /// Looks until the dialog is as wanted.
     pub async fn until(&self, what: &str, wanted: impl Fn(&Shelf) -> bool) -> Shelf {
+        self.within(PATIENCE, what, wanted).await
+    }
+
+    /// The same with another patience.
+    pub async fn within(&self, patience: Duration, what: &str, wanted: impl Fn(&Shelf) -> bool) -> Shelf {
         let begun = Instant::now();
         loop {
             let shelf = self.look().await;
             if wanted(&shelf) {
                 return shelf;
             }
-            if begun.elapsed() > PATIENCE {
+            if begun.elapsed() > patience {
                 self.0.shot("models-timeout").await;
-                panic!("{what}: not so after {} s: {shelf:?}", PATIENCE.as_secs());
+                panic!("{what}: not so after {} s: {shelf:?}", patience.as_secs());
             }
             tokio::time::sleep(Duration::from_millis(40)).await;
         }

@@ -90,15 +90,20 @@ impl Page<'_> {
 
     /// Looks until the page is as wanted.
     pub async fn until(&self, what: &str, wanted: impl Fn(&Look) -> bool) -> Look {
+        self.within(PATIENCE, what, wanted).await
+    }
+
+    /// The same with another patience.
+    pub async fn within(&self, patience: Duration, what: &str, wanted: impl Fn(&Look) -> bool) -> Look {
         let begun = Instant::now();
         loop {
             let look = self.look().await;
             if wanted(&look) {
                 return look;
             }
-            if begun.elapsed() > PATIENCE {
+            if begun.elapsed() > patience {
                 self.shot("timeout").await;
-                panic!("{what}: not so after {} s: {look:?}", PATIENCE.as_secs());
+                panic!("{what}: not so after {} s: {look:?}", patience.as_secs());
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

@@ -1,20 +1,24 @@
 //! A file server that is slow on purpose, so that a download can be interrupted, and that remembers what was asked.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::Duration,
 };
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    fs::File,
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
 };
 
-/// Bytes sent at once.
-const PIECE: usize = 16 << 10;
-/// Wait between two pieces.
-const PAUSE: Duration = Duration::from_millis(40);
+/// Bytes sent at once, and the wait after them.
+type Pace = (usize, Duration);
+
+/// Slow enough to be interrupted.
+const SLOW: Pace = (16 << 10, Duration::from_millis(40));
+/// As fast as it goes.
+const FAST: Pace = (1 << 20, Duration::ZERO);
 
 /// What was asked: file names with the first byte wanted.
 type Log = Arc<Mutex<Vec<(String, u64)>>>;
@@ -28,6 +32,15 @@ pub struct SlowServer {
 impl SlowServer {
     /// Serves the files in `folder` to any page, in parts when asked for.
     pub async fn start(folder: &Path) -> Self {
+        Self::with(folder, SLOW).await
+    }
+
+    /// The same without waiting, for large files.
+    pub async fn fast(folder: &Path) -> Self {
+        Self::with(folder, FAST).await
+    }
+
+    async fn with(folder: &Path, pace: Pace) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (log, folder) = (Log::default(), folder.to_path_buf());
@@ -37,7 +50,7 @@ impl SlowServer {
                 let (folder, log) = (folder.clone(), kept.clone());
                 tokio::spawn(async move {
                     // The browser may go away at any moment.
-                    let _ = answer(stream, &folder, &log).await;
+                    let _ = answer(stream, &folder, &log, pace).await;
                 });
             }
         });
@@ -58,7 +71,7 @@ impl SlowServer {
     }
 }
 
-async fn answer(stream: TcpStream, folder: &Path, log: &Log) -> io::Result<()> {
+async fn answer(stream: TcpStream, folder: &Path, log: &Log, (piece, pause): Pace) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     let (mut path, mut range, mut method, mut line) = (String::new(), None, String::new(), String::new());
     loop {
@@ -80,12 +93,12 @@ async fn answer(stream: TcpStream, folder: &Path, log: &Log) -> io::Result<()> {
     let everyone = "Access-Control-Allow-Origin: *\r\nAccess-Control-Allow-Headers: Range\r\n\
         Access-Control-Expose-Headers: Content-Range, Content-Length, ETag\r\nConnection: close\r\n";
     let file: PathBuf = folder.join(&path);
-    let bytes = if method == "GET" && !path.contains("..") { fs::read(file).ok() } else { None };
-    let Some(bytes) = bytes else {
+    let file = if method == "GET" && !path.contains("..") { File::open(file).await.ok() } else { None };
+    let Some(mut file) = file.filter(|_| !path.is_empty()) else {
         let status = if method == "OPTIONS" { "204 No Content" } else { "404 Not Found" };
         return stream.write_all(format!("HTTP/1.1 {status}\r\n{everyone}Content-Length: 0\r\n\r\n").as_bytes()).await;
     };
-    let total = bytes.len();
+    let total = file.metadata().await?.len() as usize;
     let (from, to) =
         range.map_or((0, total), |(from, to)| (from.min(total), to.map_or(total, |to| (to + 1).min(total))));
     log.lock().unwrap().push((path, from as u64));
@@ -95,10 +108,15 @@ async fn answer(stream: TcpStream, folder: &Path, log: &Log) -> io::Result<()> {
     };
     let head = format!("HTTP/1.1 {head}\r\n{everyone}ETag: \"one\"\r\nContent-Length: {}\r\n\r\n", to - from);
     stream.write_all(head.as_bytes()).await?;
-    for piece in bytes[from..to].chunks(PIECE) {
-        stream.write_all(piece).await?;
+    file.seek(io::SeekFrom::Start(from as u64)).await?;
+    let (mut left, mut bytes) = (to - from, vec![0; piece]);
+    while left > 0 {
+        let now = &mut bytes[..piece.min(left)];
+        file.read_exact(now).await?;
+        stream.write_all(now).await?;
         stream.flush().await?;
-        tokio::time::sleep(PAUSE).await;
+        left -= now.len();
+        tokio::time::sleep(pause).await;
     }
     stream.shutdown().await
 }

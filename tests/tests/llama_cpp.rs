@@ -1,11 +1,15 @@
-//! llama.cpp as the LLM: labels made with it are those of the LLM in the program's own process.
+//! llama.cpp as the LLM: labels made with it are those of the LLM in the program's own process, and routed answers those
+//! through our own server.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use citer_core::{Split, Trace};
+use citer_tasks::{Split as Part, suite};
 use citer_tests::{
     columns::Columns,
     folder::TemporaryFolder,
     llama_cpp::{LlamaCpp, gguf},
     product,
+    server::Server,
 };
 use std::{path::Path, process::Command};
 
@@ -61,4 +65,40 @@ fn llama_cpp_labels_as_the_llm_in_this_process_does() {
 #[ignore = "needs the built program and llama.cpp: `cargo xtask test`"]
 fn a_quantised_llm_of_llama_cpp_labels_within_the_bound_of_its_numbers() {
     compare("q8_0", 5e-2);
+}
+
+/// A routed answer by `citer ask`, and what it says about the server.
+fn ask(question: &str, url: &str, threshold: &str) -> (Trace, String) {
+    let mut command = Command::new(product::citer());
+    command.args(["ask", question, "--json", "--patient", "--timeout", "60000", "--threshold", threshold]);
+    let output = command.args(["--server", url, "--models"]).arg(product::models()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    (Trace::parse(&String::from_utf8(output.stdout).unwrap()).unwrap(), said)
+}
+
+#[test]
+#[ignore = "needs the built program and llama.cpp: `cargo xtask test`"]
+fn routed_answers_through_llama_cpp_are_those_through_our_server() {
+    let folder = TemporaryFolder::new();
+    let mut theirs = LlamaCpp::start(&gguf(&folder, "llm", "f16"), "big");
+    let mut ours = Server::start(None);
+    let mut asked = 0;
+    for question in suite(Part::Test, 11, 2) {
+        // The second threshold asks for every token.
+        for threshold in ["0.8", "2"] {
+            let (own, _) = ask(&question.prompt, ours.url(), threshold);
+            let (other, said) = ask(&question.prompt, theirs.url(), threshold);
+            assert!(said.contains("dialect tokens: exact token hand-off yes, ids back yes"), "{said}");
+            assert_eq!(own.ids(), other.ids(), "{}", question.prompt);
+            let sources = |trace: &Trace| trace.events.iter().map(|event| event.source).collect::<Vec<_>>();
+            assert_eq!(sources(&own), sources(&other));
+            let split: Split = other.split();
+            assert_eq!((split.forced, split.spent.failures), (0, 0));
+            asked += split.spent.remote_tokens;
+        }
+    }
+    assert!(asked > 50, "only {asked} tokens were asked for");
+    ours.kill();
+    theirs.kill();
 }

@@ -1,16 +1,28 @@
 //! The chat: everything the page knows, and what the reader and the engine can do to it.
 
 use crate::chats::{self, Chats};
+use crate::endpoints::Endpoints;
 use crate::engine::{EngineState, EngineWorker, ServerState};
+use crate::ledger::Sent;
+use crate::network::Network;
+use crate::privacy::Privacy;
 use crate::{address, storage, strings};
 use citer_chat::batch::{Batch, Setting};
 use citer_chat::{Conversation, Request, State, Token};
-use citer_core::message::{FromWorker, Role, ToWorker, Turn};
-use citer_core::prices::Prices;
+use citer_core::ledger::{Outcome, Purpose};
+use citer_core::message::{FromWorker, Kernel, Role, ServerAddress, ToWorker, Turn};
 use citer_core::revival::{Next, Revival};
 use citer_core::{Death, Mode, Settings, Split};
 use leptos::prelude::*;
 use std::time::Duration;
+use wasm_bindgen_futures::spawn_local;
+
+/// Longest question, in bytes: no model here reads more, and a page that tries would stall.
+pub const LONGEST: usize = 100_000;
+/// How long a change may wait before it is stored.
+const WAIT: Duration = Duration::from_secs(1);
+/// How often a page that is not seen takes new tokens.
+const UNSEEN: Duration = Duration::from_millis(100);
 
 /// The page's state; a copyable handle.
 #[derive(Clone, Copy)]
@@ -21,8 +33,6 @@ pub struct Chat {
     away: StoredValue<Option<Conversation>>,
     /// All conversations of this device.
     pub chats: Chats,
-    /// What the LLM's server charges.
-    pub prices: RwSignal<Prices>,
     /// The batch of questions, if one was opened.
     pub batch: RwSignal<Option<Batch>>,
     /// Whether the batch is being answered.
@@ -45,6 +55,24 @@ pub struct Chat {
     pub stopping: RwSignal<bool>,
     /// The threshold that the reader chose; until then the router's own counts.
     chosen_threshold: RwSignal<Option<f32>>,
+    /// What may be asked.
+    pub network: Network,
+    /// The servers of the LLM.
+    pub endpoints: Endpoints,
+    /// What was sent.
+    pub sent: Sent,
+    /// What the reader decided about sending.
+    pub privacy: Privacy,
+    /// The kernel variants that were tried.
+    pub kernels: RwSignal<Vec<Kernel>>,
+    /// When the server was last looked for, in milliseconds since 1970.
+    looked: StoredValue<f64>,
+    /// Tokens that are not shown yet: the page is drawn once a frame.
+    fresh: StoredValue<Vec<(u64, Token)>>,
+    /// Whether the conversation is stored soon.
+    is_due: StoredValue<bool>,
+    /// The servers that the worker was told of.
+    told: StoredValue<Vec<ServerAddress>>,
     worker: StoredValue<Option<EngineWorker>, LocalStorage>,
     /// The answer the worker is at, perhaps one that is no longer shown.
     busy: StoredValue<Option<u64>>,
@@ -65,7 +93,6 @@ impl Chat {
             conversation: RwSignal::default(),
             away: StoredValue::new(None),
             chats: Chats::default(),
-            prices: RwSignal::new(saved_prices()),
             batch: RwSignal::new(None),
             batch_runs: RwSignal::new(false),
             batch_words: RwSignal::new(None),
@@ -77,6 +104,15 @@ impl Chat {
             draft: RwSignal::new(storage::get(storage::DRAFT).unwrap_or_default()),
             stopping: RwSignal::new(false),
             chosen_threshold: RwSignal::new(None),
+            network: Network::default(),
+            endpoints: Endpoints::default(),
+            sent: Sent::default(),
+            privacy: Privacy::default(),
+            kernels: RwSignal::default(),
+            looked: StoredValue::new(0.0),
+            fresh: StoredValue::new(Vec::new()),
+            is_due: StoredValue::new(false),
+            told: StoredValue::new(Vec::new()),
             worker: StoredValue::new_local(None),
             busy: StoredValue::new(None),
             model: RwSignal::new(storage::get(storage::MODEL)),
@@ -90,9 +126,6 @@ impl Chat {
             storage::set(&key, &draft);
         });
         Effect::new(move || storage::set(storage::MODE, mode_name(chat.mode.get())));
-        Effect::new(move || {
-            storage::set(storage::PRICES, &serde_json::to_string(&chat.prices.get()).unwrap_or_default())
-        });
         chat.chats.start(chat);
         chat.restart();
         chat
@@ -119,6 +152,7 @@ impl Chat {
         let conversation = waits.flatten().unwrap_or(conversation);
         let is_same = self.conversation.with_untracked(|shown| shown.id == conversation.id);
         storage::set(storage::OPEN, &conversation.id);
+        self.privacy.show(&conversation.id);
         let draft = storage::get(&storage::draft_of(&conversation.id)).unwrap_or_default();
         self.conversation.set(conversation);
         if !is_same {
@@ -128,6 +162,9 @@ impl Chat {
     }
 
     fn leave(self) {
+        if self.is_due.get_value() {
+            self.keep(true);
+        }
         if let Some(question) = self.conversation.try_update(Conversation::take_back).flatten() {
             self.give_back(question);
             self.keep(true);
@@ -139,6 +176,7 @@ impl Chat {
 
     /// A conversation was deleted.
     pub fn forget(self, id: &str) {
+        self.privacy.forget(id);
         self.away.update_value(|away| {
             if away.as_ref().is_some_and(|away| away.id == id) {
                 self.post(&ToWorker::Stop);
@@ -147,6 +185,7 @@ impl Chat {
         });
         if self.conversation.with_untracked(|shown| shown.id == id) {
             self.stop();
+            self.privacy.show("");
             self.conversation.set(Conversation::default());
             self.stopping.set(false);
             storage::set(storage::OPEN, "");
@@ -173,6 +212,7 @@ impl Chat {
             } else {
                 self.conversation.update(set);
                 storage::set(storage::OPEN, name);
+                self.privacy.keep(name);
             }
         } else {
             self.away.update_value(|away| away.iter_mut().filter(|away| away.id == id).for_each(set));
@@ -181,11 +221,17 @@ impl Chat {
 
     /// Stores the conversation that is shown, now or soon.
     fn keep(self, now: bool) {
-        let conversation = self.conversation.get_untracked();
         if now {
-            self.chats.save_now(self, conversation);
-        } else {
-            self.chats.save_soon(self, conversation);
+            self.is_due.set_value(false);
+            self.chats.save_now(self, self.conversation.get_untracked());
+        } else if !self.is_due.get_value() {
+            self.is_due.set_value(true);
+            let keep = move || {
+                if self.is_due.get_value() {
+                    self.keep(true);
+                }
+            };
+            set_timeout(keep, WAIT);
         }
     }
 
@@ -203,7 +249,7 @@ impl Chat {
     }
 
     /// Whether what was said before goes along with a question: the shipped models are trained on single questions.
-    fn history(self) -> bool {
+    pub fn history(self) -> bool {
         self.model.with_untracked(Option::is_some)
     }
 
@@ -255,7 +301,12 @@ impl Chat {
     /// Whether a question can be sent now. It may be sent while the engine loads, and then waits.
     pub fn can_send(self) -> bool {
         let failed = self.engine.with(|engine| matches!(engine, EngineState::Failed(_)));
-        !failed && !self.conversation.with(Conversation::is_open)
+        !failed && !self.is_too_long() && !self.conversation.with(Conversation::is_open)
+    }
+
+    /// Whether the draft is longer than can be asked at once.
+    pub fn is_too_long(self) -> bool {
+        self.draft.with(|draft| draft.len() > LONGEST)
     }
 
     /// Sends the draft.
@@ -278,6 +329,7 @@ impl Chat {
             let id = chats::new_id();
             storage::set(storage::OPEN, &id);
             storage::set(storage::DRAFT, "");
+            self.privacy.keep(&id);
             self.conversation.update(|conversation| conversation.id = id);
         }
     }
@@ -329,23 +381,116 @@ impl Chat {
 
     /// Asks whether the server is there.
     pub fn probe(self) {
-        self.server.set(ServerState::Unknown);
+        self.looks();
         self.post(&ToWorker::Probe);
     }
 
+    /// The servers that may be asked, in their order.
+    fn servers(self) -> Vec<ServerAddress> {
+        if self.network.airplane.get_untracked() { Vec::new() } else { self.endpoints.servers() }
+    }
+
+    /// The server that is asked first.
+    pub fn server_address(self) -> Option<String> {
+        self.endpoints.list.with(|list| list.first().map(|endpoint| endpoint.address()))
+    }
+
+    /// Stores what the reader decided about this conversation.
+    pub fn keep_privacy(self) {
+        let id = self.conversation.with_untracked(|conversation| conversation.id.clone());
+        self.privacy.keep(&id);
+    }
+
+    /// The reader is done with the list of servers.
+    pub async fn reconnect(self) {
+        if self.told.get_value() == self.servers() {
+            return;
+        }
+        for server in self.servers() {
+            self.network.allow(&server.url).await;
+        }
+        if self.engine.with_untracked(|engine| engine.info().is_some()) {
+            self.connect();
+        }
+    }
+
+    /// The server is looked for from now on.
+    fn looks(self) {
+        self.looked.set_value(js_sys::Date::now());
+        self.server.set(ServerState::Unknown);
+        if !self.servers().is_empty() {
+            self.sent.leaves();
+        }
+    }
+
+    /// The server was found, or not.
+    fn found(self, available: bool, detail: String) {
+        if let Some(server) = self.told.get_value().first() {
+            let (status, outcome) = if available { ("ok", Outcome::Done) } else { ("failed", Outcome::Failed) };
+            self.sent.add_request(Purpose::Probe, &server.url, self.looked.get_value(), status, outcome);
+        }
+        self.server.set(if available { ServerState::Available(detail) } else { ServerState::Unavailable(detail) });
+    }
+
+    /// Tells the worker which servers it may ask from now on.
+    pub fn connect(self) {
+        let servers = self.servers();
+        self.told.set_value(servers.clone());
+        self.looks();
+        self.post(&ToWorker::Connect { servers, look_ahead: 1 });
+    }
+
+    /// Has the worker load the model, and look for the server once the service worker lets it.
+    async fn load(self) {
+        let servers = self.servers();
+        for server in &servers {
+            self.network.allow(&server.url).await;
+        }
+        // One that needs more than its address is told once the model is there.
+        let plain = servers.iter().all(|server| server.key.is_none() && server.model.is_none()) && servers.len() < 2;
+        let server_url = servers.first().filter(|_| plain).map(|server| server.url.clone());
+        self.told.set_value(if plain { servers } else { Vec::new() });
+        self.looks();
+        let model = self.model.get_untracked();
+        self.post(&ToWorker::Load { models_url: address::models(), server_url, model });
+    }
+
+    /// Shows the tokens that came since the last frame.
+    fn draw(self) {
+        let fresh = self.fresh.try_update_value(std::mem::take).unwrap_or_default();
+        for tokens in fresh.chunk_by(|one, next| one.0 == next.0) {
+            let Some(answer) = tokens.first().map(|(answer, _)| *answer) else { continue };
+            if let Some(server) = self.told.get_value().first() {
+                let conversation = self.conversation_of(answer);
+                tokens.iter().for_each(|(_, token)| self.sent.add_token(&token.event, &server.url, &conversation));
+            }
+            self.change(answer, |conversation| {
+                tokens.iter().for_each(|(_, token)| conversation.add_token(answer, token.clone()));
+            });
+            if self.conversation.with_untracked(|shown| shown.get(answer).is_some()) {
+                self.keep(false);
+            }
+        }
+    }
+
     fn hear(self, message: FromWorker) {
+        if !matches!(message, FromWorker::Token { .. }) {
+            self.draw();
+        }
         match message {
             FromWorker::Started => {
                 if let Some(fault) = address::fault().filter(|_| self.fault.get_value()) {
                     self.fault.set_value(false);
                     self.post(&ToWorker::Fault(fault));
                 }
-                let model = self.model.get_untracked();
-                self.post(&ToWorker::Load { models_url: address::models(), server_url: address::server(), model });
+                spawn_local(self.load());
             }
             FromWorker::Loading { stage, progress } => self.engine.set(EngineState::Loading { stage, progress }),
             FromWorker::Ready(info) => {
                 self.engine.set(EngineState::Ready(info));
+                if self.told.get_value() != self.servers() {
+                    self.connect();
+                }
                 self.take_up();
                 self.go_on();
             }
@@ -353,10 +498,8 @@ impl Chat {
             FromWorker::Died(death) => self.revive(&death),
             // The library and the benchmark have workers of their own.
             FromWorker::Library(_) | FromWorker::Bench { .. } => {}
-            FromWorker::Server { available, detail, .. } => self.server.set(match available {
-                true => ServerState::Available(detail),
-                false => ServerState::Unavailable(detail),
-            }),
+            FromWorker::Kernels { kernels } => self.kernels.set(kernels),
+            FromWorker::Server { available, detail, .. } => self.found(available, detail),
             FromWorker::Token { answer, event, .. } if self.is_of_batch(answer) => {
                 self.revival.update_value(Revival::lives);
                 self.batch_answer.update_value(|running| {
@@ -387,9 +530,13 @@ impl Chat {
             FromWorker::Token { answer, event, local_text, remote_text } => {
                 self.revival.update_value(Revival::lives);
                 let token = Token { event, local_text, remote_text };
-                self.change(answer, |conversation| conversation.add_token(answer, token));
-                if self.conversation.with_untracked(|shown| shown.get(answer).is_some()) {
-                    self.keep(false);
+                let is_first = self.fresh.with_value(Vec::is_empty);
+                self.fresh.update_value(|fresh| fresh.push((answer, token)));
+                if is_first && document().hidden() {
+                    // A page that is not seen has no frames.
+                    set_timeout(move || self.draw(), UNSEEN);
+                } else if is_first {
+                    request_animation_frame(move || self.draw());
                 }
             }
             FromWorker::Reading { answer, done, total } => {
@@ -407,6 +554,7 @@ impl Chat {
                 // The answer itself shows that the server's state changed.
                 let available = matches!(self.server.get_untracked(), ServerState::Available(_));
                 if (available && spent.failures > 0) || (!available && spent.remote_tokens > 0) {
+                    self.looked.set_value(js_sys::Date::now());
                     self.post(&ToWorker::Probe);
                 }
             }
@@ -470,6 +618,13 @@ impl Chat {
         shown.or_else(|| self.away.with_value(|away| away.as_ref().and_then(|away| away.interrupted(history))))
     }
 
+    /// The name of the conversation that an answer belongs to.
+    fn conversation_of(self, answer: u64) -> String {
+        let shown = self.conversation.with_untracked(|c| c.get(answer).map(|_| c.id.clone()));
+        let away = || self.away.with_value(|away| away.as_ref().map(|away| away.id.clone()));
+        shown.or_else(away).unwrap_or_default()
+    }
+
     /// An answer ended: its conversation is stored.
     fn settle(self, answer: u64) {
         if self.conversation.with_untracked(|shown| shown.get(answer).is_some()) {
@@ -491,7 +646,7 @@ impl Chat {
     }
 
     /// Gives the question that waits to the worker when it is ready and free.
-    fn go_on(self) {
+    pub fn go_on(self) {
         let ready = self.engine.with_untracked(|engine| engine.info().is_some());
         let history = self.history();
         let waiting = self.conversation.with_untracked(|conversation| conversation.waiting(history));
@@ -502,18 +657,35 @@ impl Chat {
         let Some(Request { id: answer, turns, events, settings }) = waiting else { return self.next_of_batch() };
         let (mode, threshold) = untrack(|| (self.mode.get(), self.threshold()));
         // An answer that goes on is made as it was begun.
-        let settings = settings.unwrap_or_else(|| Settings {
-            mode,
-            threshold,
-            prices: self.prices.get_untracked(),
-            ..Settings::default()
-        });
+        let prices = untrack(|| self.endpoints.prices());
+        let mut settings = settings.unwrap_or_else(|| Settings { mode, threshold, prices, ..Settings::default() });
+        let kept = self.privacy.keeps(&turns).filter(|_| settings.mode != Mode::LocalOnly);
+        if kept.is_some() {
+            settings.mode = Mode::LocalOnly;
+        }
+        if settings.mode != Mode::LocalOnly && self.must_wait_for_consent() {
+            return;
+        }
         self.busy.set_value(Some(answer));
-        self.conversation.update(|conversation| conversation.begin(answer, settings.clone()));
+        self.conversation.update(|conversation| {
+            conversation.begin(answer, settings.clone());
+            if let Some(reason) = kept {
+                conversation.add_notice(answer, strings::privacy::kept(reason));
+            }
+        });
         self.post(&match events.is_empty() {
             true => ToWorker::Answer { answer, turns, settings },
             false => ToWorker::Continue { answer, turns, events, settings },
         });
+    }
+
+    /// Asks whether servers may be asked, if that is not known; the question waits for the reader's word.
+    fn must_wait_for_consent(self) -> bool {
+        let waits = !self.servers().is_empty() && !self.privacy.consent.get_untracked();
+        if waits {
+            self.privacy.asking.set(true);
+        }
+        waits
     }
 
     /// Whether the engine can answer.
@@ -554,11 +726,15 @@ impl Chat {
             batch.as_ref().and_then(|batch| batch.next().map(|(question, setting)| (question.prompt.clone(), setting)))
         });
         let Some((question, setting)) = next else { return self.batch_runs.set(false) };
+        let settings = setting.settings();
+        if settings.mode != Mode::LocalOnly && self.must_wait_for_consent() {
+            return;
+        }
         let answer = self.number();
         self.batch_answer.set_value(Some((answer, String::new(), Split::default())));
         self.busy.set_value(Some(answer));
         let turns = vec![Turn { role: Role::User, content: question }];
-        self.post(&ToWorker::Answer { answer, turns, settings: setting.settings() });
+        self.post(&ToWorker::Answer { answer, turns, settings });
     }
 
     /// The engine is gone: the open answer ends, or its question is taken back when nothing was answered.
@@ -608,10 +784,6 @@ pub fn mode_name(mode: Mode) -> &'static str {
         Mode::Router => "router",
         Mode::RemoteOnly => "remote-only",
     }
-}
-
-fn saved_prices() -> Prices {
-    storage::get(storage::PRICES).and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default()
 }
 
 fn saved_mode() -> Mode {

@@ -13,7 +13,8 @@ pub fn Controls() -> impl IntoView {
     let chat = expect_context::<Chat>();
     let help = move || {
         let has_server = !chat.server.with(|server| matches!(server, ServerState::Unavailable(_)));
-        strings::mode_help(chat.mode.get(), has_server)
+        let has_router = chat.engine.with(|engine| engine.info().is_none_or(|info| info.has_router));
+        strings::mode_help(chat.mode.get(), has_server, has_router)
     };
     view! {
         <div class="controls">

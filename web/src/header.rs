@@ -1,8 +1,11 @@
 //! The header: name, engine, server, panel switch, theme, new chat.
 
 use crate::chat::Chat;
+use crate::endpoints::EndpointsButton;
 use crate::engine::{EngineState, ServerState};
+use crate::ledger::LedgerButton;
 use crate::models::ModelsButton;
+use crate::offline::AirplaneSwitch;
 use crate::theme::ThemeButton;
 use crate::{address, amount, strings};
 use leptos::prelude::*;
@@ -41,6 +44,9 @@ pub fn Header(panel_open: RwSignal<bool>, list_open: RwSignal<bool>) -> impl Int
             >
                 <span class="panel-icon" aria-hidden="true"></span>
             </button>
+            <LedgerButton/>
+            <AirplaneSwitch/>
+            <EndpointsButton/>
             <ModelsButton/>
             <ThemeButton/>
             <button type="button" class="button" id="new-chat" on:click=move |_| chat.clear()>
@@ -91,11 +97,14 @@ fn EngineStatus() -> impl IntoView {
 #[component]
 fn ServerStatus() -> impl IntoView {
     let chat = expect_context::<Chat>();
-    let host = StoredValue::new(address::foreign_server());
+    let host = move || chat.server_address().and_then(|server| address::foreign_host(&server));
     let words = move || {
+        if chat.network.airplane.get() {
+            return strings::shell::AIRPLANE_STATE.to_owned();
+        }
         chat.server.with(|server| match server {
             ServerState::Unknown => strings::SERVER_UNKNOWN.to_owned(),
-            ServerState::Available(name) => host.with_value(|host| strings::server_available(name, host.as_deref())),
+            ServerState::Available(name) => strings::server_available(name, host().as_deref()),
             ServerState::Unavailable(_) => strings::SERVER_UNAVAILABLE.to_owned(),
         })
     };
@@ -106,7 +115,7 @@ fn ServerStatus() -> impl IntoView {
         })
     };
     let can_probe = move || {
-        let is_ready = chat.engine.with(|engine| engine.info().is_some());
+        let is_ready = !chat.network.airplane.get() && chat.engine.with(|engine| engine.info().is_some());
         is_ready && chat.server.with(|server| matches!(server, ServerState::Unavailable(_)))
     };
     view! {

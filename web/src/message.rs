@@ -240,7 +240,7 @@ fn Summary(id: u64) -> impl IntoView {
     };
     view! {
         <footer class="summary">
-            {has_tokens.then(|| meter::summary(&split, &waits, &chat.prices.get_untracked()))}
+            {has_tokens.then(|| meter::summary(&split, &waits, &untrack(|| chat.endpoints.prices())))}
             <Show when=move || read(|exchange| !exchange.text().is_empty())>
                 <copy::Copy text=Signal::derive(move || exchange.with_value(|e| e.as_ref().map(Exchange::text)).unwrap_or_default())/>
             </Show>

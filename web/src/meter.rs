@@ -1,6 +1,7 @@
 //! The meter: who made how many tokens and what was sent; with the legend, in the panel beside the conversation.
 
 use crate::chat::Chat;
+use crate::device::DeviceButton;
 use crate::measure::MeasureButton;
 use crate::view_mode::{ViewChoice, ViewMode};
 use crate::{amount, strings};
@@ -31,6 +32,7 @@ pub fn Panel(open: RwSignal<bool>, mode: RwSignal<ViewMode>) -> impl IntoView {
                 <dl>{SOURCES.map(legend_entry).into_iter().collect_view()}</dl>
                 <p class="quiet">{strings::LEGEND_HELP}</p>
             </section>
+            <p><DeviceButton/></p>
         </aside>
     }
 }
@@ -92,6 +94,16 @@ pub fn summary(split: &Split, waits: &Waits, prices: &Prices) -> impl IntoView +
         {waited.map(|words| view! { <span>{words}</span> })}
         {cost.map(|words| view! { <span>{words}</span> })}
     }
+}
+
+/// Tokens a second of the last answer, by the engine's own time.
+pub fn speed(chat: Chat) -> Option<String> {
+    chat.conversation.with(|conversation| {
+        let tokens = &conversation.last()?.tokens;
+        // The first one holds the time of reading the question.
+        let ms: f64 = tokens.iter().skip(1).map(|token| token.event.compute_ms).sum();
+        (ms > 0.0).then(|| strings::speed((tokens.len() - 1) as f64 * 1000.0 / ms))
+    })
 }
 
 fn count(split: &Split, source: Source) -> u64 {

@@ -10,8 +10,24 @@ pub const OPEN: &str = "citer.open";
 pub const MODE: &str = "citer.mode";
 /// The model of the library that is used; none means the shipped one.
 pub const MODEL: &str = "citer.model";
-/// What the LLM's server charges.
-pub const PRICES: &str = "citer.prices";
+/// Whether the reader agreed that servers are asked.
+pub const CONSENT: &str = "citer.consent";
+/// Conversations that stay on the device.
+pub const LOCKED: &str = "citer.locked";
+/// Texts that the reader marked as sensitive.
+pub const MARKS: &str = "citer.marks";
+/// Texts that look sensitive and may be sent all the same.
+pub const RELEASED: &str = "citer.released";
+/// What was sent.
+pub const LEDGER: &str = "citer.ledger";
+/// The servers of the LLM.
+pub const ENDPOINTS: &str = "citer.endpoints";
+/// Keys that the reader wants kept.
+pub const KEY: &str = "citer.key";
+/// Whether the network is switched off.
+pub const AIRPLANE: &str = "citer.airplane";
+/// Origins that may be asked besides the page's own.
+pub const ALLOWED: &str = "citer.allowed";
 /// How answers are shown.
 pub const VIEW: &str = "citer.view";
 /// Light or dark.

@@ -2,8 +2,13 @@
 
 pub mod answer;
 pub mod chats;
+pub mod device;
+pub mod endpoints;
+pub mod ledger;
 pub mod measure;
 pub mod models;
+pub mod privacy;
+pub mod shell;
 
 use citer_core::{Finish, ForcedReason, Mode, Source};
 use citer_tasks::Family;
@@ -114,10 +119,13 @@ pub fn sentence(error: &str) -> String {
 }
 
 /// What leaves the device in this mode.
-pub fn mode_help(mode: Mode, has_server: bool) -> &'static str {
+pub fn mode_help(mode: Mode, has_server: bool, has_router: bool) -> &'static str {
     match (mode, has_server) {
         (Mode::LocalOnly, _) => "Nothing you type leaves this device.",
         (_, false) => "The LLM is not there, so all tokens are made on this device.",
+        (Mode::Router, true) if !has_router => {
+            "No router was trained for this model: all tokens are made on this device, and nothing is asked of the LLM."
+        }
         (Mode::Router, true) => "For a doubtful token, the question and the answer so far go to the LLM's server.",
         (Mode::RemoteOnly, true) => "The question and the answer go to the LLM's server.",
     }
@@ -180,6 +188,11 @@ pub fn finish_name(finish: Finish) -> &'static str {
         Finish::Context => "context",
         Finish::Stopped => "stopped",
     }
+}
+
+/// How fast the engine was.
+pub fn speed(tokens_per_second: f64) -> String {
+    format!("{tokens_per_second:.1} tokens a second")
 }
 
 pub fn tokens(count: u64) -> String {

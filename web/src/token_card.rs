@@ -54,7 +54,7 @@ pub fn TokenCard() -> impl IntoView {
             Some((exchange.tokens.get(shown.index).cloned()?, mode))
         })?;
         let end = chat.engine.with_untracked(|engine| engine.info().map(|info| info.end_token));
-        Some(contents(&token, mode, &chat.prices.get_untracked(), end))
+        Some(contents(&token, mode, &untrack(|| chat.endpoints.prices()), end))
     };
     view! {
         <div class="card" id="token-card" role="tooltip" style=place hidden=move || shown.with(Option::is_none)>

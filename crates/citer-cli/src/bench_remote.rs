@@ -13,6 +13,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// Most tokens of a conversation.
+const CONTEXT: usize = 4096;
 /// Longest wait for a token.
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -36,8 +38,8 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let engine = LlmFiles::read(&args.models, pair::LLM)?.engine(4096, &device::cpu())?;
-    let (tokenizer, format) = (engine.shared_tokenizer(), engine.format().clone());
+    let model = LlmFiles::read(&args.models, pair::LLM)?.model(&device::cpu())?;
+    let (tokenizer, format) = (model.tokenizer.clone(), model.format.clone());
     let vocabulary: SharedVocabulary = Arc::new(LocalVocabulary::new(tokenizer.clone(), &format));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -46,7 +48,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             Some(address) => (address, None),
             None => {
                 let config = ServeConfig { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..ServeConfig::default() };
-                let running = serve(config, LmBackend::new("citer-llm", engine), async move {
+                let backend = LmBackend::new("citer-llm", model, CONTEXT)?;
+                let running = serve(config, backend, async move {
                     // The sender going away ends the server as well.
                     let _ = ended.await;
                 })

@@ -95,8 +95,15 @@ impl Servers {
             name.get_or_insert(found.name);
             // Two models may have one name.
             let said = |prompt: &[TokenId], most: usize| {
-                let found = runtime.block_on(remote.tokens(prompt, most as u32));
-                Ok(reply(found.map_err(|e| TrainError::Teacher(format!("{url}: {e}")))?))
+                let wrong = |detail: String| TrainError::Teacher(format!("{url}: {detail}"));
+                let found = runtime.block_on(remote.tokens(prompt, most as u32)).map_err(|e| wrong(e.to_string()))?;
+                let (read, sent) = (found.tokens_sent, prompt.len());
+                if read != sent as u64 {
+                    return Err(wrong(format!(
+                        "it reads {read} tokens where {sent} were sent: let it add none of its own"
+                    )));
+                }
+                Ok(reply(found))
             };
             let said = Probe::of(&prompts, said)?;
             if probe.as_ref().is_some_and(|first| !first.same(&said)) {

@@ -112,7 +112,8 @@ fn write_cards(models: &Path, router: &RouterCard, report: &Report) -> Result<()
     Ok(write(&models.join(pair::ROUTER).with_file_name("README.md"), text.as_bytes())?)
 }
 
-fn table(report: &Report) -> String {
+/// The three ways side by side, family by family.
+pub fn table(report: &Report) -> String {
     let columns: [(&str, &Score); 3] = [("SLM", &report.slm), ("routed", &report.routed), ("LLM", &report.llm)];
     let mut text =
         format!("{} questions a family, threshold {:.4}; 95 % intervals\n\n", report.per_family, report.threshold);

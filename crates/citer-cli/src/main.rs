@@ -12,6 +12,7 @@ mod data;
 mod endpoints;
 mod eval;
 mod export;
+mod key;
 mod label;
 mod paint;
 mod pair;
@@ -48,6 +49,8 @@ enum Command {
     Eval(eval::Args),
     /// Serve the LLM with an OpenAI-compatible API, and the chat page.
     Serve(serve::Args),
+    /// Make an API key for `serve`.
+    Key(key::Args),
     /// Answer one question in the terminal, with or without a server.
     Ask(ask::Args),
     /// Talk in the terminal: presets, budgets, several servers, and a summary of each answer.
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Command::BenchTraining(args) => bench_training::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Key(args) => key::run(&args),
         Command::Ask(args) => ask::run(&args),
         Command::Chat(args) => chat::run(&args),
         Command::Convert(args) => convert::run(&args),
@@ -113,6 +117,7 @@ mod tests {
             "README.md",
             "ARCHITECTURE.md",
             "CHANGELOG.md",
+            "crates/citer-serve/README.md",
             "crates/citer-train/README.md",
             "web/models/slm/README.md",
             "web/models/llm/README.md",

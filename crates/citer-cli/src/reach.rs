@@ -25,6 +25,9 @@ pub struct Reach {
     /// Longest wait for one token, in milliseconds. Servers that usually answer sooner are waited for less.
     #[arg(long, default_value_t = 5_000)]
     timeout: u64,
+    /// Wait that long for every token, however soon the servers usually answer.
+    #[arg(long)]
+    patient: bool,
     /// Requests beyond the first for one token.
     #[arg(long, default_value_t = 2)]
     retries: u32,
@@ -58,6 +61,7 @@ impl Reach {
             retries: self.retries,
             patience: timeout,
             look_ahead: self.look_ahead,
+            adaptive: !self.patient,
             seed: self.jitter_seed,
             ..Policy::default()
         };

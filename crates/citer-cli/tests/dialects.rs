@@ -74,8 +74,11 @@ async fn ask(llm: &Remote, prompt: &[TokenId], most: u32) -> Result<Continuation
     llm.tokens(prompt, most).await.map_err(|error| refuse(&error.to_string()))
 }
 
+/// The LLM, and how many tokens of its own the server puts before every prompt.
+type Llm = (Arc<Remote>, usize);
+
 /// `POST /v1/completions` of vLLM.
-async fn vllm(State(llm): State<Arc<Remote>>, Json(body): Json<Value>) -> Result<Json<Value>, Refusal> {
+async fn vllm(State((llm, added)): State<Llm>, Json(body): Json<Value>) -> Result<Json<Value>, Refusal> {
     let known = ["model", "prompt", "max_tokens", "temperature", "repetition_penalty", "logprobs", "return_token_ids"];
     let fields = fields(&body, &[&known[..], &["return_tokens_as_token_ids"]].concat())?;
     if fields["model"] != "served" || fields["temperature"] != 0 || fields["repetition_penalty"] != 1 {
@@ -110,14 +113,14 @@ async fn vllm(State(llm): State<Arc<Remote>>, Json(body): Json<Value>) -> Result
             },
         }],
         "usage": {
-            "prompt_tokens": prompt.len(), "completion_tokens": tokens.len(),
+            "prompt_tokens": prompt.len() + added, "completion_tokens": tokens.len(),
             "total_tokens": prompt.len() + tokens.len(), "prompt_tokens_details": null,
         },
     })))
 }
 
 /// `POST /generate` of SGLang.
-async fn sglang(State(llm): State<Arc<Remote>>, Json(body): Json<Value>) -> Result<Json<Value>, Refusal> {
+async fn sglang(State((llm, added)): State<Llm>, Json(body): Json<Value>) -> Result<Json<Value>, Refusal> {
     let body = fields(&body, &["input_ids", "sampling_params", "return_logprob", "top_logprobs_num"])?;
     let sampling = fields(&body["sampling_params"], &["max_new_tokens", "temperature", "repetition_penalty"])?;
     if sampling["temperature"] != 0 || sampling["repetition_penalty"] != 1 || body["return_logprob"] != true {
@@ -145,15 +148,16 @@ async fn sglang(State(llm): State<Arc<Remote>>, Json(body): Json<Value>) -> Resu
     Ok(Json(json!({
         "text": "", "output_ids": tokens,
         "meta_info": {
-            "id": "1", "finish_reason": reason, "prompt_tokens": prompt.len(), "weight_version": "default",
+            "id": "1", "finish_reason": reason, "prompt_tokens": prompt.len() + added, "weight_version": "default",
             "input_token_logprobs": [], "output_token_logprobs": own.collect::<Vec<_>>(), "input_top_logprobs": [],
             "output_top_logprobs": tops, "completion_tokens": tokens.len(), "cached_tokens": 1, "e2e_latency": 0.01,
         },
     })))
 }
 
-/// Serves what `citer serve` at `llm` says, in the manner of `owner`; returns the address.
-async fn serve(owner: &'static str, llm: &str) -> String {
+/// Serves what `citer serve` at `llm` says, in the manner of `owner`, with `added` tokens before every prompt; returns the
+/// address.
+async fn serve(owner: &'static str, llm: &str, added: usize) -> String {
     let mut remote = Remote::new(llm, None, Duration::from_secs(60)).unwrap();
     remote.probe().await.unwrap();
     let card = json!({
@@ -167,21 +171,21 @@ async fn serve(owner: &'static str, llm: &str) -> String {
             if owner == "vllm" { "/v1/completions" } else { "/generate" },
             if owner == "vllm" { post(vllm) } else { post(sglang) },
         )
-        .with_state(Arc::new(remote));
+        .with_state((Arc::new(remote), added));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, app).await });
     url
 }
 
-/// Labels a few questions; returns the bytes of the table.
-async fn label(out: PathBuf, more: Vec<String>) -> Vec<u8> {
+/// Labels a few questions; returns the bytes of the table, or what was said instead.
+async fn label(out: PathBuf, more: Vec<String>) -> Result<Vec<u8>, String> {
     let run = move || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_citer"));
         command.args(["label", "--saving", "0", "--per-family", "4", "--models"]).arg(models());
         let Output { status, stdout, stderr } = command.arg("--out").arg(&out).args(more).output().unwrap();
-        assert!(status.success(), "{}", String::from_utf8_lossy(&[stdout, stderr].concat()));
-        std::fs::read(out.join("part-00000.safetensors")).unwrap()
+        let said = String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned();
+        if status.success() { Ok(std::fs::read(out.join("part-00000.safetensors")).unwrap()) } else { Err(said) }
     };
     tokio::task::spawn_blocking(run).await.unwrap()
 }
@@ -198,13 +202,13 @@ fn read(bytes: &[u8], column: &str) -> Vec<u8> {
 async fn vllm_and_sglang_teach_what_the_llm_in_this_process_does() {
     let folder = std::env::temp_dir().join(format!("citer-dialects-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&folder);
-    let here = label(folder.join("here"), Vec::new()).await;
+    let here = label(folder.join("here"), Vec::new()).await.unwrap();
     let own = Served::start();
     for owner in ["vllm", "sglang"] {
-        let url = serve(owner, &own.1).await;
+        let url = serve(owner, &own.1, 0).await;
         let answers = folder.join(format!("{owner}-answers")).to_string_lossy().into_owned();
         let more = ["--server", &url, "--answers", &answers].map(str::to_owned);
-        let served = label(folder.join(owner), more.into()).await;
+        let served = label(folder.join(owner), more.into()).await.unwrap();
         for column in ["question", "depth", "origin", "case", "gold_token", "slm_token", "llm_token", "hidden"] {
             assert_eq!(read(&here, column), read(&served, column), "{column} of {owner}");
         }
@@ -215,6 +219,11 @@ async fn vllm_and_sglang_teach_what_the_llm_in_this_process_does() {
         let (a, b) = (floats(&here), floats(&served));
         assert!(b.iter().all(|p| p.is_finite()), "{owner} tells all probabilities");
         assert!(a.iter().zip(&b).all(|(p, q)| (p - q).abs() < 1e-3), "{owner}");
+        // A server that puts a token before every prompt would speak of other states.
+        let url = serve(owner, &own.1, 1).await;
+        let more = ["--server", &url, "--answers", &answers].map(str::to_owned);
+        let said = label(folder.join("added"), more.into()).await.unwrap_err();
+        assert!(said.contains("tokens where") && said.contains("were sent"), "{said}");
     }
     std::fs::remove_dir_all(folder).unwrap();
 }

@@ -276,3 +276,17 @@ fn an_slm_lies_anywhere_and_must_have_the_llms_vocabulary() {
     assert!(!out.join("mismatched").exists(), "nothing is written for a pair that does not fit");
     [place, out].iter().for_each(|folder| std::fs::remove_dir_all(folder).unwrap());
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_said_so_and_the_run_goes_on_when_there_is_room() {
+    let out = folder("full-disk");
+    // Whatever is written to this device fails as on a full disk.
+    std::os::unix::fs::symlink("/dev/full", out.join("part-00001.safetensors.new")).unwrap();
+    let (done, said) = finish(label(&out, 10, &["--workers", "1"]));
+    assert!(!done && said.contains("part-00001") && said.contains("the disk is full: make room"), "{said}");
+    assert!(said.contains("32 of 50 questions are labelled and kept"), "{said}");
+    let (done, said) = finish(label(&out, 10, &["--workers", "1"]));
+    assert!(done && tables(&out).len() == 2, "{said}");
+    std::fs::remove_dir_all(out).unwrap();
+}

@@ -155,6 +155,8 @@ pub enum LibraryNews {
         models: Vec<StoredModel>,
         /// The storage.
         storage: StorageUse,
+        /// Bytes of the library worker's memory; it never shrinks, so this is its peak.
+        memory: u64,
     },
     /// A download or check goes on.
     Progress {

@@ -145,6 +145,11 @@ pub enum FromWorker {
         /// 0 to 1.
         progress: f32,
     },
+    /// The kernel variants that were tried on this device; none where those of an earlier visit are used.
+    Kernels {
+        /// All of them.
+        kernels: Vec<Kernel>,
+    },
     /// The SLM and the router are ready.
     Ready(EngineInfo),
     /// Whether the server answered the last probe.
@@ -213,6 +218,21 @@ pub enum FromWorker {
     },
 }
 
+/// A variant of a kernel as it was tried on this device, for the page's device report.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Kernel {
+    /// What it computes.
+    pub kernel: String,
+    /// How.
+    pub variant: String,
+    /// Largest difference from the known answer as a share of what rounding may add up to; above 1 it is wrong.
+    pub error: f32,
+    /// Microseconds a run; `None` where it was not timed.
+    pub micros: Option<f64>,
+    /// Whether it is used.
+    pub chosen: bool,
+}
+
 /// What runs in the worker, for the page's "about" panel and the tests.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EngineInfo {
@@ -230,4 +250,8 @@ pub struct EngineInfo {
     pub context: usize,
     /// The end-of-turn token.
     pub end_token: TokenId,
+    /// Whether a router that was trained for this model runs beside it; without one it makes every token itself.
+    pub has_router: bool,
+    /// Bytes of the worker's memory after loading; it never shrinks, so this is its peak.
+    pub memory: u64,
 }

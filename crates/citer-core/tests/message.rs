@@ -101,7 +101,7 @@ fn library_messages() {
         };
         let storage = StorageUse { used: 3, quota: Some(1), persistent: true };
         assert_eq!(storage.free(), Some(0), "used over quota is no negative room");
-        round(FromWorker::Library(LibraryNews::Models { models: vec![stored], storage }), "library");
+        round(FromWorker::Library(LibraryNews::Models { models: vec![stored], storage, memory: 1 }), "library");
     }
     round(FromWorker::Library(LibraryNews::Failed { model: None, error: "full".into() }), "library");
 }
@@ -118,6 +118,8 @@ fn worker_to_page() {
         load_ms: 12.5,
         context: 512,
         end_token: 2,
+        has_router: true,
+        memory: 1 << 24,
     };
     round(FromWorker::Ready(info), "ready");
     let servers = vec![Capabilities {

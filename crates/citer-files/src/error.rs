@@ -82,16 +82,6 @@ pub enum LoadError {
     /// No usable graphics device.
     #[error("no graphics device for WebGPU ({0}): update the browser or its graphics driver, or use another browser")]
     NoDevice(String),
-    /// The graphics device is too small.
-    #[error(
-        "this graphics device allows buffers of {limit} bytes and the model needs {needed}: choose a smaller model"
-    )]
-    DeviceTooSmall {
-        /// The adapter's limit.
-        limit: u64,
-        /// The model's largest tensor.
-        needed: u64,
-    },
     /// Router and SLM are not a pair.
     #[error("the router does not belong to this SLM ({0}): use the router that was trained for it")]
     Router(String),

@@ -7,7 +7,7 @@ use crate::{
     bytes::{Bytes, too_short},
     error::LoadError,
     format::{Format, ggml_name},
-    source::{TensorInfo, TensorSource, span},
+    source::{TensorInfo, TensorSource, read_rows},
 };
 use std::{collections::HashMap, ops::Range};
 
@@ -272,10 +272,7 @@ impl TensorSource for Gguf<'_> {
 
     fn rows(&self, name: &str, rows: Range<usize>) -> Result<Vec<u8>, LoadError> {
         let (info, start) = self.entry(name)?;
-        let (offset, length) = span(name, &info, &rows)?;
-        let mut data = vec![0; length];
-        self.bytes.read(start + offset, &mut data)?;
-        Ok(data)
+        read_rows(&*self.bytes, name, &info, start, &rows)
     }
 }
 

@@ -4,7 +4,7 @@ use crate::{
     bytes::{Bytes, too_short},
     error::LoadError,
     format::Format,
-    source::{TensorInfo, TensorSource, span},
+    source::{TensorInfo, TensorSource, read_rows},
 };
 use safetensors::{Dtype, tensor::Metadata};
 use std::ops::Range;
@@ -78,10 +78,7 @@ impl TensorSource for Safetensors<'_> {
 
     fn rows(&self, name: &str, rows: Range<usize>) -> Result<Vec<u8>, LoadError> {
         let (info, start) = self.entry(name)?;
-        let (offset, length) = span(name, &info, &rows)?;
-        let mut data = vec![0; length];
-        self.bytes.read(start + offset, &mut data)?;
-        Ok(data)
+        read_rows(&*self.bytes, name, &info, start, &rows)
     }
 }
 

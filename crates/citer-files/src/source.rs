@@ -1,6 +1,6 @@
 //! Tensors by name, read row by row: what a decoder is built from, however its files store them.
 
-use crate::{error::LoadError, format::Format};
+use crate::{bytes::Bytes, error::LoadError, format::Format};
 use std::ops::Range;
 
 /// Shape and number format of a tensor.
@@ -77,6 +77,20 @@ pub(crate) fn span(name: &str, info: &TensorInfo, range: &Range<usize>) -> Resul
     let count = Some(range.end).filter(|end| *end <= info.rows()).and_then(|end| end.checked_sub(range.start));
     let length = count.and_then(|count| count.checked_mul(row)).ok_or_else(outside)?;
     Ok((range.start as u64 * row as u64, length))
+}
+
+/// The stored bytes of some rows of a tensor that begins at `start` of `bytes`.
+pub(crate) fn read_rows(
+    bytes: &dyn Bytes,
+    name: &str,
+    info: &TensorInfo,
+    start: u64,
+    rows: &Range<usize>,
+) -> Result<Vec<u8>, LoadError> {
+    let (offset, length) = span(name, info, rows)?;
+    let mut data = vec![0; length];
+    bytes.read(start + offset, &mut data)?;
+    Ok(data)
 }
 
 #[cfg(test)]

@@ -64,8 +64,8 @@ impl Activations {
         let size = |factors: &[usize]| factors.iter().fold(1u64, |all, factor| all.saturating_mul(*factor as u64));
         let zeros = |factors: &[usize]| gpu.zeros(size(factors));
         let row = |width: usize| zeros(&[PREFILL, padded(width), 4]);
-        let half_cache = [shape.kv_heads, shape.capacity, heads.padded(), shape.cache_width()];
-        let cache = (0..shape.layers).map(|_| Ok([zeros(&half_cache)?, zeros(&half_cache)?]));
+        let cached = |positions: usize| zeros(&[shape.kv_heads, positions, heads.padded(), shape.cache_width()]);
+        let cache = (0..shape.layers).map(|_| Ok([cached(heads.stride())?, cached(shape.capacity)?]));
         let score = gpu.floats(&[1.0], 4)?;
         Ok(Self {
             inputs: zeros(&[PREFILL, 4])?,

@@ -11,7 +11,7 @@ use crate::{
     record::Record,
     shape::{Shape, padded},
     step::Step,
-    tuning::{Trial, Tuning},
+    tuning::{Choice, Trial, Tuning},
     weights::Weights,
 };
 use cubecl::client::Graph;
@@ -47,6 +47,9 @@ pub struct Decoder {
     said: Option<(usize, u32)>,
     /// How far to run ahead.
     pub pace: Pace,
+    /// For tests: what becomes of the variants that are to be tried.
+    #[doc(hidden)]
+    pub vary: fn(Vec<Choice>) -> Vec<Choice>,
     launched: Cell<usize>,
     last_row: usize,
 }
@@ -86,6 +89,7 @@ impl Decoder {
             ahead: VecDeque::new(),
             said: None,
             pace: Pace::default(),
+            vary: |variants| variants,
             launched: Cell::new(0),
             last_row: 0,
         })
@@ -101,13 +105,14 @@ impl Decoder {
         }
     }
 
-    /// Chooses kernel variants, compiles everything an answer needs, records the decode step and measures it.
+    /// Chooses kernel variants, compiles everything an answer needs, records the decode step and measures it. What was
+    /// `remembered` as the fastest is tried first, and alone where it computes right.
     ///
     /// # Errors
     /// A device whose kernels all compute wrong numbers, or that fails.
-    pub async fn prepare(&mut self) -> Result<(), GpuError> {
+    pub async fn prepare(&mut self, remembered: Option<&Tuning>) -> Result<(), GpuError> {
         let mut trials = Vec::new();
-        let tuned = self.steps().tune(&mut trials).await;
+        let tuned = self.steps().tune(remembered, self.vary, &mut trials).await;
         self.trials = trials;
         self.retune(tuned?).await?;
         let capacity = self.model.shape.capacity;
@@ -203,6 +208,11 @@ impl Decoder {
     /// Bytes of weights that a decoded token reads.
     pub fn bytes_per_token(&self) -> usize {
         self.model.bytes_per_token()
+    }
+
+    /// Bytes of the output head.
+    pub(crate) fn head_bytes(&self) -> usize {
+        self.model.head().bytes()
     }
 
     /// Bytes of keys and values that a decoded token reads after `context` others.

@@ -246,7 +246,11 @@ impl Step<'_> {
             } else {
                 attend_alone::launch_unchecked::<C>(
                     &self.gpu.client,
-                    CubeCount::Static(used.div_ceil(ALONE) as u32, heads.queries as u32, tokens as u32),
+                    CubeCount::Static(
+                        used.div_ceil(ALONE) as u32,
+                        (heads.queries / heads.shared()) as u32,
+                        tokens as u32,
+                    ),
                     CubeDim::new_1d(ALONE as u32),
                     b.query.vectors(),
                     cache[0].numbers(4 * size_of::<C>()),

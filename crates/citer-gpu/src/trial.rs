@@ -9,7 +9,7 @@ use crate::{
     oracle::{Expected, attention, norm, numbers, product, silu},
     shape::padded,
     step::{Ends, Step},
-    tuning::{Choice, Choices, DECODE, PREFILL, Product, SOFTWARE, Trial, Tuning},
+    tuning::{Choice, DECODE, PREFILL, Product, SOFTWARE, Trial, Tuning},
     weights::Stored,
 };
 use half::f16;
@@ -23,7 +23,7 @@ const SHORTEST: f64 = 4.0;
 const RUNS: usize = 32;
 /// Batches of runs.
 const BATCHES: usize = 5;
-/// A variant this many times slower than the best on the smallest product is not tried on the others.
+/// A variant this many times slower than the best of a product is hopeless on those that follow.
 const HOPELESS: f64 = 2.0;
 
 /// Known inputs of one step, as they lie in the buffers.
@@ -32,6 +32,18 @@ struct Known {
     scaled: Vec<f32>,
     attended: Vec<f32>,
     inner: Vec<f32>,
+}
+
+/// Names of both kinds of attention.
+const TOGETHER: &str = "a cube a chunk";
+const ALONE: &str = "an invocation a chunk";
+
+/// What one product must compute of the known inputs.
+struct Answer {
+    /// The layer whose matrix it is.
+    index: usize,
+    /// Token, place in the output, and number.
+    rows: Vec<(usize, usize, Expected)>,
 }
 
 /// Rows of `width` numbers padded with zeros.
@@ -111,31 +123,30 @@ impl Step<'_> {
         }
     }
 
-    /// Error of one variant against the oracle, over the first and the last panel of rows and all its tokens.
-    async fn error(&self, product_kind: Product, choice: Choice, index: usize) -> Result<f32, GpuError> {
-        let (known, b, shape) = (self.known(), self.buffers, &self.model.shape);
-        let (Some(stored), Some(layer)) = (self.stored(product_kind, index), self.model.layers.get(index)) else {
-            return Ok(0.0);
-        };
-        self.write(&b.plain, &known.plain);
-        self.write(&b.scaled, &known.scaled);
-        self.write(&b.attended, &known.attended);
-        self.write(&b.inner, &known.inner);
-        self.gpu.write(&b.state, 0, bytemuck::cast_slice(&[0u32, 1, 0, 0]).to_vec());
-        self.run_one(product_kind, choice, index);
-        let hidden = padded(shape.hidden);
-        let width = padded(stored.rows);
-        let (out, width) = match product_kind {
-            Product::Qkv => (&b.qkv, width),
+    /// The buffer that `product` writes, and the length of its rows.
+    fn out(&self, product: Product, stored: &Stored) -> (&Buffer, usize) {
+        let (b, shape) = (self.buffers, &self.model.shape);
+        match product {
+            Product::Qkv => (&b.qkv, padded(stored.rows)),
             Product::GateUp => (&b.inner, padded(shape.intermediate)),
-            Product::Output | Product::Down => (&b.plain, hidden),
-            Product::Head => (&b.logits, width),
-            Product::Router => (&b.judged, width),
+            Product::Output | Product::Down => (&b.plain, padded(shape.hidden)),
+            Product::Head => (&b.logits, padded(stored.rows)),
+            Product::Router => (&b.judged, padded(stored.rows)),
+        }
+    }
+
+    /// What `kind` of layer `index` must compute for up to `tokens` tokens, over the first and the last panel of rows,
+    /// from weights that are read back from the GPU.
+    async fn answer(&self, kind: Product, index: usize, tokens: usize, known: &Known) -> Result<Answer, GpuError> {
+        let shape = &self.model.shape;
+        let mut answer = Answer { index, rows: Vec::new() };
+        let (Some(stored), Some(layer)) = (self.stored(kind, index), self.model.layers.get(index)) else {
+            return Ok(answer);
         };
-        let found = self.floats(out, 0, choice.tokens * width).await?;
-        let gate = product_kind == Product::GateUp;
+        let (_, width) = self.out(kind, stored);
+        let gate = kind == Product::GateUp;
         let panels = if gate { stored.panels() / 2 } else { stored.panels() };
-        let bias = match product_kind {
+        let bias = match kind {
             Product::Qkv if shape.qkv_bias => self.floats(&layer.qkv_bias, 0, width).await?,
             Product::Output if shape.output_bias => self.floats(&layer.output_bias, 0, width).await?,
             Product::Router => match &self.model.judge {
@@ -144,49 +155,56 @@ impl Step<'_> {
             },
             _ => vec![0.0; width],
         };
-        let mut worst = 0.0f32;
         for panel in [0, panels - 1] {
             let weights = stored.panel(self.gpu, if gate { 2 * panel } else { panel }).await?;
             let ups = if gate { Some(stored.panel(self.gpu, 2 * panel + 1).await?) } else { None };
             let rows = if gate { shape.intermediate } else { stored.rows };
-            for row in panel * PANEL..rows.min((panel + 1) * PANEL) {
-                for token in 0..choice.tokens {
-                    let cut = |all: &[f32], width: usize| all[token * padded(width)..][..width].to_vec();
-                    let plain = cut(&known.plain, shape.hidden);
-                    let factor = norm(&plain, shape.epsilon);
-                    let scaled = cut(&known.scaled, shape.hidden);
+            for token in 0..tokens {
+                let cut = |all: &[f32], width: usize| all[token * padded(width)..][..width].to_vec();
+                let (plain, scaled) = (cut(&known.plain, shape.hidden), cut(&known.scaled, shape.hidden));
+                let input = match kind {
+                    Product::Output => cut(&known.attended, shape.query()),
+                    Product::Down => cut(&known.inner, shape.intermediate),
+                    Product::Qkv | Product::GateUp | Product::Head | Product::Router => scaled,
+                };
+                let factor = norm(&plain, shape.epsilon);
+                for row in panel * PANEL..rows.min((panel + 1) * PANEL) {
+                    let sum = product(stored, &weights, row, &input);
                     let more = f64::from(bias[row]);
-                    let expected: Expected = match product_kind {
-                        Product::Qkv | Product::Head => {
-                            product(stored, &weights, row, &scaled).times(factor).plus(more)
-                        }
+                    let expected: Expected = match kind {
+                        Product::Qkv | Product::Head => sum.times(factor).plus(more),
                         Product::Router => {
-                            let sum = product(stored, &weights, row, &scaled).times(factor).plus(more);
+                            let sum = sum.times(factor).plus(more);
                             Expected { value: sum.value.max(0.0), ..sum }
                         }
                         Product::GateUp => {
-                            let gate = product(stored, &weights, row, &scaled).times(factor);
-                            let up = match &ups {
-                                Some(ups) => product(stored, ups, row, &scaled).times(factor),
-                                None => gate,
-                            };
+                            let gate = sum.times(factor);
+                            let up = ups.as_ref().map_or(gate, |ups| product(stored, ups, row, &input).times(factor));
                             Expected { value: silu(gate.value) * up.value, size: (gate.size + 1.0) * (up.size + 1.0) }
                         }
-                        Product::Output | Product::Down => {
-                            let (all, width) = if product_kind == Product::Output {
-                                (&known.attended, shape.query())
-                            } else {
-                                (&known.inner, shape.intermediate)
-                            };
-                            let input = cut(all, width);
-                            product(stored, &weights, row, &input).plus(more).plus(f64::from(plain[row]))
-                        }
+                        Product::Output | Product::Down => sum.plus(more).plus(f64::from(plain[row])),
                     };
-                    worst = worst.max(expected.error(found[token * width + row]));
+                    answer.rows.push((token, token * width + row, expected));
                 }
             }
         }
-        Ok(worst)
+        Ok(answer)
+    }
+
+    /// Error of one variant against the oracle.
+    async fn error(&self, kind: Product, choice: Choice, known: &Known, answer: &Answer) -> Result<f32, GpuError> {
+        let b = self.buffers;
+        let Some(stored) = self.stored(kind, answer.index) else { return Ok(0.0) };
+        self.write(&b.plain, &known.plain);
+        self.write(&b.scaled, &known.scaled);
+        self.write(&b.attended, &known.attended);
+        self.write(&b.inner, &known.inner);
+        self.gpu.write(&b.state, 0, bytemuck::cast_slice(&[0u32, 1, 0, 0]).to_vec());
+        self.run_one(kind, choice, answer.index);
+        let (out, width) = self.out(kind, stored);
+        let found = self.floats(out, 0, choice.tokens * width).await?;
+        let rows = answer.rows.iter().filter(|(token, ..)| *token < choice.tokens);
+        Ok(rows.map(|(_, place, expected)| expected.error(found[*place])).fold(0.0, f32::max))
     }
 
     /// Milliseconds of one call of `run`, the best of some batches: other work on the machine only ever adds.
@@ -205,42 +223,51 @@ impl Step<'_> {
         Ok(best)
     }
 
-    /// Tries `variants` of `product` and returns the fastest that is right in every format of its matrices; variants that
-    /// are hopeless on this adapter are taken off the list.
+    /// Tries `variants` of `kind` and returns the fastest that is right in every format of its matrices; those put `last`
+    /// are tried only where no other is right. What is hopeless on this adapter joins them.
     async fn choose_product(
         &self,
-        product: Product,
-        variants: &mut Vec<Choice>,
+        kind: Product,
+        variants: &[Choice],
+        last: &mut Vec<Choice>,
         trials: &mut Vec<Trial>,
     ) -> Result<Option<Choice>, GpuError> {
-        if self.stored(product, 0).is_none() {
+        if self.stored(kind, 0).is_none() {
             return Ok(None);
+        }
+        let known = self.known();
+        let tokens = variants.iter().map(|choice| choice.tokens).max().unwrap_or(1);
+        let mut answers = Vec::new();
+        for index in self.kinds(kind) {
+            answers.push(self.answer(kind, index, tokens, &known).await?);
         }
         let begin = trials.len();
-        let kinds = self.kinds(product);
+        let (others, first): (Vec<Choice>, Vec<Choice>) = variants.iter().partition(|choice| last.contains(choice));
         let mut times = Vec::new();
-        for choice in variants.iter() {
-            let mut error = 0.0f32;
-            for index in &kinds {
-                error = error.max(self.error(product, *choice, *index).await?);
+        for some in [first, others] {
+            if !times.is_empty() {
+                break;
             }
-            let micros = if error <= LIMIT {
-                let time = self.time(|| self.run_one(product, *choice, 0)).await?;
-                times.push((*choice, time));
-                Some(time * 1e3)
-            } else {
-                None
-            };
-            let (kernel, variant) = (product.name().to_owned(), choice.to_string());
-            trials.push(Trial { kernel, variant, error, micros, chosen: false });
+            for choice in some {
+                let mut error = 0.0f32;
+                for answer in &answers {
+                    error = error.max(self.error(kind, choice, &known, answer).await?);
+                }
+                let micros = if error <= LIMIT {
+                    let time = self.time(|| self.run_one(kind, choice, 0)).await?;
+                    times.push((choice, time));
+                    Some(time * 1e3)
+                } else {
+                    None
+                };
+                let (kernel, variant) = (kind.name().to_owned(), choice.to_string());
+                trials.push(Trial { kernel, variant, error, micros, chosen: false });
+            }
         }
         let per_token = |(choice, time): &(Choice, f64)| time / choice.tokens as f64;
-        let Some(best) = times.iter().min_by(|a, b| per_token(a).total_cmp(&per_token(b))).copied() else {
-            return Ok(None);
-        };
-        variants.retain(|choice| {
-            times.iter().any(|time| time.0 == *choice && per_token(time) <= HOPELESS * per_token(&best))
-        });
+        let best = times.iter().min_by(|a, b| per_token(a).total_cmp(&per_token(b))).copied();
+        let best = best.ok_or_else(|| GpuError::Wrong(kind.name().into()))?;
+        last.extend(times.iter().filter(|time| per_token(time) > HOPELESS * per_token(&best)).map(|time| time.0));
         if let Some(trial) = trials[begin..].iter_mut().find(|trial| trial.variant == best.0.to_string()) {
             trial.chosen = true;
         }
@@ -280,7 +307,7 @@ impl Step<'_> {
                     (0..4).map(|i| key.get(4 * vector + i).copied().unwrap_or(0.0)).collect::<Vec<_>>()
                 };
                 let row: Vec<f32> = keys.iter().flat_map(four).collect();
-                let from = (head * heads.vectors() + vector) * heads.capacity * 4 * unit;
+                let from = (head * heads.vectors() + vector) * heads.stride() * 4 * unit;
                 self.gpu.write(&cache[0], from, bytes(&row));
             }
             let wide =
@@ -304,13 +331,16 @@ impl Step<'_> {
         Ok(worst)
     }
 
-    /// Tries both kinds of attention; the fastest right one.
-    async fn choose_attention(&self, trials: &mut Vec<Trial>) -> Result<bool, GpuError> {
+    /// Tries both kinds of attention; the fastest right one. What was `remembered` is tried alone where it is right.
+    async fn choose_attention(&self, remembered: Option<bool>, trials: &mut Vec<Trial>) -> Result<bool, GpuError> {
         let Some(cache) = self.buffers.cache.first() else { return Ok(false) };
-        let mut best: Option<(bool, f64)> = None;
-        let begin = trials.len();
+        let mut best: Option<(usize, f64)> = None;
         let end = self.model.shape.capacity.min(4 * CHUNK);
-        for together in [false, true] {
+        let first = remembered.unwrap_or(false);
+        for together in [first, !first] {
+            if best.is_some() && remembered.is_some() {
+                break;
+            }
             let error = self.attention_error(together).await?;
             let mut micros = None;
             if error <= LIMIT {
@@ -318,37 +348,48 @@ impl Step<'_> {
                 let time = self.time(|| self.attend(cache, 1, end, together)).await?;
                 micros = Some(time * 1e3);
                 if best.is_none_or(|(_, least)| time < least) {
-                    best = Some((together, time));
+                    best = Some((trials.len(), time));
                 }
             }
-            let variant = if together { "a cube a chunk" } else { "an invocation a chunk" };
+            let variant = if together { TOGETHER } else { ALONE };
             trials.push(Trial { kernel: "attention".into(), variant: variant.into(), error, micros, chosen: false });
         }
-        let (together, _) = best.ok_or_else(|| GpuError::Wrong("attention".into()))?;
-        trials[begin + usize::from(together)].chosen = true;
-        Ok(together)
+        let (place, _) = best.ok_or_else(|| GpuError::Wrong("attention".into()))?;
+        trials[place].chosen = true;
+        Ok(trials[place].variant == TOGETHER)
     }
 
-    /// Tries everything and returns what to use.
-    pub async fn tune(&self, trials: &mut Vec<Trial>) -> Result<Tuning, GpuError> {
+    /// Tries everything that `vary` leaves and returns what to use; see [`crate::Decoder::prepare`].
+    pub async fn tune(
+        &self,
+        remembered: Option<&Tuning>,
+        vary: fn(Vec<Choice>) -> Vec<Choice>,
+        trials: &mut Vec<Trial>,
+    ) -> Result<Tuning, GpuError> {
         let mut tuning = Tuning::default();
-        let together = self.choose_attention(trials).await?;
-        let try_all =
-            async |choices: &mut Choices, variants: &[Choice], products: &[Product], trials: &mut Vec<Trial>| {
-                let mut left = variants.to_vec();
-                for product in products {
-                    if let Some(choice) = self.choose_product(*product, &mut left, trials).await? {
-                        *choices.at(*product) = choice;
-                    }
-                }
-                choices.together = together;
-                Ok::<_, GpuError>(())
-            };
+        let together = self.choose_attention(remembered.map(|tuning| tuning.decode.together), trials).await?;
         let tried = if self.gpu.is_software { SOFTWARE } else { usize::MAX };
-        // The smallest product first: it drops what is hopeless on this adapter.
+        let variants = |own: &[Choice]| vary(own.iter().take(tried).copied().collect());
+        // The smallest product first: it finds out what is hopeless on this adapter.
         let products = [Product::Output, Product::Qkv, Product::Down, Product::GateUp, Product::Router, Product::Head];
-        try_all(&mut tuning.decode, &DECODE[..DECODE.len().min(tried)], &products, trials).await?;
-        try_all(&mut tuning.prefill, &PREFILL[..PREFILL.len().min(tried)], &products[..4], trials).await?;
+        for (choices, variants, products, remembered) in [
+            (&mut tuning.decode, variants(&DECODE), &products[..], remembered.map(|tuning| tuning.decode)),
+            (&mut tuning.prefill, variants(&PREFILL), &products[..4], remembered.map(|tuning| tuning.prefill)),
+        ] {
+            let mut hopeless = Vec::new();
+            for product in products {
+                let mut last = hopeless.clone();
+                if let Some(mut remembered) = remembered {
+                    let fastest = *remembered.at(*product);
+                    last = variants.iter().copied().filter(|choice| *choice != fastest).collect();
+                }
+                if let Some(choice) = self.choose_product(*product, &variants, &mut last, trials).await? {
+                    *choices.at(*product) = choice;
+                }
+                hopeless = last;
+            }
+            choices.together = together;
+        }
         Ok(tuning)
     }
 }

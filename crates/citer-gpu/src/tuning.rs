@@ -1,10 +1,11 @@
 //! Tuning: which variant of each kernel this adapter runs, chosen by time among those that compute right.
 
 use crate::format::PANEL;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A variant of a product.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Choice {
     /// Rows an invocation makes.
     pub rows: usize,
@@ -14,35 +15,39 @@ pub struct Choice {
     pub slices: usize,
     /// Groups of panels a cube makes.
     pub span: usize,
+    /// For tests: computes wrong numbers.
+    #[serde(skip)]
+    pub faulty: bool,
+}
+
+impl Choice {
+    /// A variant in which an invocation makes `rows` rows for `tokens` tokens.
+    const fn new(rows: usize, tokens: usize, slices: usize, span: usize) -> Self {
+        Self { rows, tokens, slices, span, faulty: false }
+    }
 }
 
 impl fmt::Display for Choice {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rows, tokens, slices, span } = self;
-        write!(out, "{rows} x {tokens} an invocation, {slices} share, {} in a cube", span * slices * PANEL)
+        let Self { rows, tokens, slices, span, faulty } = self;
+        let cube = span * slices * PANEL;
+        let faulty = if *faulty { ", faulty" } else { "" };
+        write!(out, "{rows} x {tokens} an invocation, {slices} share, {cube} in a cube{faulty}")
     }
 }
 
 /// Variants for one token. Software adapters try the first two: compiling takes them longer than running.
-pub const DECODE: [Choice; 4] = [
-    Choice { rows: 4, tokens: 1, slices: 1, span: 1 },
-    Choice { rows: 2, tokens: 1, slices: 8, span: 1 },
-    Choice { rows: 2, tokens: 1, slices: 4, span: 2 },
-    Choice { rows: 2, tokens: 1, slices: 1, span: 1 },
-];
+pub const DECODE: [Choice; 4] =
+    [Choice::new(4, 1, 1, 1), Choice::new(2, 1, 8, 1), Choice::new(2, 1, 4, 2), Choice::new(2, 1, 1, 1)];
 
 /// Variants for many tokens; as above.
-pub const PREFILL: [Choice; 3] = [
-    Choice { rows: 4, tokens: 4, slices: 1, span: 1 },
-    Choice { rows: 2, tokens: 4, slices: 4, span: 1 },
-    Choice { rows: 2, tokens: 8, slices: 1, span: 1 },
-];
+pub const PREFILL: [Choice; 3] = [Choice::new(4, 4, 1, 1), Choice::new(2, 4, 4, 1), Choice::new(2, 8, 1, 1)];
 
 /// Variants that a software adapter tries.
 pub const SOFTWARE: usize = 2;
 
 /// The variants of one kind of step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Choices {
     /// Queries, keys and values.
     pub qkv: Choice,
@@ -78,8 +83,8 @@ impl Choices {
     }
 }
 
-/// All variants of a model on an adapter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// All variants of a model on an adapter; may be kept for the next time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tuning {
     /// For one token.
     pub decode: Choices,

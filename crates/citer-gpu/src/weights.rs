@@ -117,8 +117,8 @@ impl Stored {
     /// How a variant goes through this matrix.
     pub fn tiling(&self, choice: Choice) -> Tiling {
         let (blocks, panels) = (blocks(self.columns), self.panels());
-        let Choice { rows, tokens, slices, span } = choice;
-        Tiling { format: self.format, blocks, panels, rows, tokens, slices: slices.min(blocks), span }
+        let Choice { rows, tokens, slices, span, faulty } = choice;
+        Tiling { format: self.format, blocks, panels, rows, tokens, slices: slices.min(blocks), span, faulty }
     }
 
     /// Stores panel `index`.

@@ -36,9 +36,11 @@ pub struct Wanted {
 pub async fn discover<F: Fetch>(fetch: &F, source: &Source, stop: &StopFlag) -> Result<Vec<Wanted>, LibraryError> {
     match source {
         Source::HuggingFace { repository, file } => {
-            let listing = whole(fetch, repository, &hub::listing_url(repository), stop).await?;
+            // All files are those of one commit, however long the download takes.
+            let commit = hub::commit(&whole(fetch, repository, &hub::newest_url(repository), stop).await?)?;
+            let listing = whole(fetch, repository, &hub::listing_url(repository, &commit), stop).await?;
             let chosen = choose(&hub::parse(&listing)?, file.as_deref())?;
-            let url = |listed: &Listed| hub::file_url(repository, &listed.name);
+            let url = |listed: &Listed| hub::file_url(repository, &commit, &listed.name);
             Ok(chosen.into_iter().map(|listed| wanted(url(&listed), listed)).collect())
         }
         Source::Folder { url } => folder(fetch, url, stop).await,

@@ -28,14 +28,31 @@ struct Lfs {
     size: u64,
 }
 
-/// Where the listing of `repository` is.
-pub(crate) fn listing_url(repository: &str) -> String {
-    format!("{HUB}/api/models/{repository}/tree/main?recursive=true")
+/// Where it is told which commit of `repository` is the newest.
+pub(crate) fn newest_url(repository: &str) -> String {
+    format!("{HUB}/api/models/{repository}/revision/main")
 }
 
-/// Where a file of `repository` is.
-pub(crate) fn file_url(repository: &str, name: &str) -> String {
-    format!("{HUB}/{repository}/resolve/main/{}", escape(name))
+/// Where the listing of `repository` at `commit` is.
+pub(crate) fn listing_url(repository: &str, commit: &str) -> String {
+    format!("{HUB}/api/models/{repository}/tree/{commit}?recursive=true")
+}
+
+/// Where a file of `repository` at `commit` is.
+pub(crate) fn file_url(repository: &str, commit: &str, name: &str) -> String {
+    format!("{HUB}/{repository}/resolve/{commit}/{}", escape(name))
+}
+
+/// Reads which commit a repository is at.
+pub(crate) fn commit(json: &[u8]) -> Result<String, LibraryError> {
+    #[derive(Deserialize)]
+    struct Revision {
+        sha: String,
+    }
+    let bad = |detail: String| LibraryError::BadListing { file: "the repository's description".into(), detail };
+    let Revision { sha } = serde_json::from_slice(json).map_err(|e| bad(e.to_string()))?;
+    let is_commit = sha.len() == 40 && sha.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_commit { Ok(sha) } else { Err(bad(format!("{sha:?} names no commit"))) }
 }
 
 /// Reads a listing. A name that leaves the folder is an error.
@@ -98,6 +115,15 @@ mod tests {
 
     #[test]
     fn addresses_are_escaped() {
-        assert_eq!(file_url("o/n", "a b/é#.gguf"), "https://huggingface.co/o/n/resolve/main/a%20b/%C3%A9%23.gguf");
+        assert_eq!(file_url("o/n", "c0", "a b/é#.gguf"), "https://huggingface.co/o/n/resolve/c0/a%20b/%C3%A9%23.gguf");
+    }
+
+    #[test]
+    fn only_a_commit_pins_a_repository() {
+        let sha = "0123456789abcdef0123456789abcdef01234567";
+        assert_eq!(commit(format!(r#"{{"id":"o/n","sha":"{sha}"}}"#).as_bytes()).unwrap(), sha);
+        for bad in [r#"{"sha":"main"}"#, r#"{"sha":"../../../x"}"#, r#"{"id":"o/n"}"#, "<html>"] {
+            assert!(matches!(commit(bad.as_bytes()), Err(LibraryError::BadListing { .. })), "{bad}");
+        }
     }
 }

@@ -6,11 +6,13 @@ use crate::{
     error::LibraryError,
     fetch::Fetch,
     manifest::Manifest,
+    outline::Outline,
     slots::{self, SLOTS},
-    source::Source,
+    source::{Source, is_gguf},
     storage::Storage,
 };
 use citer_core::StopFlag;
+use citer_files::Format;
 
 /// The models in storage.
 #[derive(Clone, Debug)]
@@ -84,6 +86,25 @@ impl<S: Storage> Library<S> {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Reads what the model's GGUF file says of itself from its source, unless that is known; a model of other files has no
+    /// outline. See [`Outline::fetch`].
+    pub async fn outline<F: Fetch>(
+        &self,
+        fetch: &F,
+        manifest: &mut Manifest,
+        stop: &StopFlag,
+        device: impl Fn(Format, u64) -> u64,
+    ) -> Result<(), LibraryError> {
+        let file = manifest.files.iter().find(|file| is_gguf(&file.name) && manifest.outline.is_none());
+        let Some(file) = file else { return Ok(()) };
+        let outline = Outline::fetch(fetch, file, stop, device).await?;
+        if outline.is_some() {
+            manifest.outline = outline;
+            slots::save(&self.storage, manifest).await?;
+        }
+        Ok(())
     }
 
     async fn record(&self, source: Source, wanted: Vec<Wanted>) -> Result<Manifest, LibraryError> {

@@ -5,6 +5,7 @@ use crate::{
     error::LibraryError,
     hash::is_sha256,
     hub::is_inside,
+    outline::Outline,
     source::{Source, is_gguf},
 };
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,9 @@ pub struct Manifest {
     pub chunk_size: u64,
     /// Its files.
     pub files: Vec<FileEntry>,
+    /// What its GGUF file says of itself, once that was read.
+    #[serde(default)]
+    pub outline: Option<Outline>,
 }
 
 /// A file of a model.
@@ -93,7 +97,7 @@ impl Manifest {
     pub fn new(source: Source, wanted: Vec<Wanted>, chunk_size: u64) -> Self {
         let files = wanted.into_iter().map(FileEntry::new).collect();
         let chunk_size = chunk_size.clamp(1, MAX_CHUNK_SIZE);
-        Self { version: Self::VERSION, sequence: 0, source, chunk_size, files }
+        Self { version: Self::VERSION, sequence: 0, source, chunk_size, files, outline: None }
     }
 
     /// The name of the model's folder.

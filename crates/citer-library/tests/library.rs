@@ -51,7 +51,8 @@ fn a_folder_in_shards_is_found_through_its_index() {
 fn a_hub_repository_brings_sizes_and_hashes_and_is_checked_by_them() {
     let repository = "https://huggingface.co/o/n";
     let site = Site::default();
-    let files = model(&format!("{repository}/resolve/main"), 4);
+    let commit = "00000000000000000000000000000000000000ab";
+    let files = model(&format!("{repository}/resolve/{commit}"), 4);
     let weights = &files[2].1;
     let listing = format!(
         r#"[{{"type":"file","path":"config.json","size":{}}},{{"type":"file","path":"tokenizer.json","size":{}}},
@@ -62,8 +63,10 @@ fn a_hub_repository_brings_sizes_and_hashes_and_is_checked_by_them() {
         sha256(weights),
         weights.len()
     );
-    let url = "https://huggingface.co/api/models/o/n/tree/main?recursive=true";
-    site.files.borrow_mut().insert(url.into(), listing.into_bytes());
+    let api = "https://huggingface.co/api/models/o/n";
+    let newest = format!(r#"{{"sha":"{commit}"}}"#);
+    site.files.borrow_mut().insert(format!("{api}/revision/main"), newest.into_bytes());
+    site.files.borrow_mut().insert(format!("{api}/tree/{commit}?recursive=true"), listing.into_bytes());
     site.files.borrow_mut().extend(files.clone());
     let library = Library { storage: Memory::default(), chunk_size: Some(1000) };
     let stop = StopFlag::default();
@@ -71,6 +74,8 @@ fn a_hub_repository_brings_sizes_and_hashes_and_is_checked_by_them() {
         let source = Source::parse("o/n").unwrap();
         let mut manifest = library.add(&site, &source, &stop).await.unwrap();
         assert_eq!(manifest.size(), files.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>());
+        // The repository moves on; the model stays at its commit.
+        site.files.borrow_mut().insert(format!("{api}/revision/main"), br#"{"sha":"gone"}"#.to_vec());
         complete(&library.storage, &site, &mut manifest, &stop, |_| {}).await.unwrap();
         assert_eq!(library.read(&manifest, "model.safetensors").await.unwrap().as_ref(), Some(weights));
         let missing = library.add(&site, &Source::parse("o/other").unwrap(), &stop).await.unwrap_err();

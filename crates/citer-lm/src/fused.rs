@@ -11,6 +11,7 @@ use crate::{
     tokenizer::Tokenizer,
 };
 use citer_files::TensorSource;
+pub use citer_gpu::Tuning;
 use citer_gpu::{Decoder, Format, Gpu, Shape};
 use std::sync::Arc;
 
@@ -23,11 +24,13 @@ pub struct Options {
     pub floats: Option<Format>,
     /// Whether the KV cache holds 16-bit floats where the adapter has them; half the memory and traffic, other rounding.
     pub half_cache: bool,
+    /// The kernel variants that were fastest for this model on this adapter before.
+    pub tuning: Option<Tuning>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { capacity: 4096, floats: None, half_cache: false }
+        Self { capacity: 4096, floats: None, half_cache: false, tuning: None }
     }
 }
 
@@ -67,6 +70,6 @@ pub async fn open(
     let router = router.map(|router| router.for_gpu());
     let shape = Shape { half_cache: options.half_cache, ..shape(&config, known, capacity) };
     let mut decoder = Decoder::load(gpu, &shape, &weights, router.as_ref(), [&cosines, &sines], progress)?;
-    decoder.prepare().await?;
+    decoder.prepare(options.tuning.as_ref()).await?;
     Ok(Engine::on_gpu(config, decoder, tokenizer, format))
 }

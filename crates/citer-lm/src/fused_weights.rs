@@ -62,6 +62,11 @@ fn on_gpu(format: FileFormat, floats: Option<Format>) -> Format {
     }
 }
 
+/// Bytes that a matrix of `values` values takes on the GPU where its file stores it in `format`.
+pub fn device_bytes(format: FileFormat, values: u64) -> u64 {
+    values.div_ceil(BLOCK as u64).saturating_mul(on_gpu(format, None).block_bytes() as u64)
+}
+
 /// Codes and scales of blocks of 32 with one scale, which the GPU's format `target` holds exactly; `None` where it does not.
 fn blocks(format: FileFormat, target: Format, bytes: &[u8]) -> Option<Rows> {
     let code: fn(&[u8], usize) -> i8 = match (format, target) {

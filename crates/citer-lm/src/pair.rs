@@ -12,7 +12,7 @@ use crate::{
     tokenizer::Tokenizer,
 };
 #[cfg(not(target_family = "wasm"))]
-use crate::{router::Router, weights};
+use crate::{model::Model, router::Router, weights};
 #[cfg(not(target_family = "wasm"))]
 use burn::tensor::Device;
 use citer_files::Safetensors;
@@ -51,6 +51,18 @@ pub struct RouterCard {
     /// Other thresholds, by the share of remote tokens they gave on validation questions.
     #[serde(default)]
     pub thresholds: Vec<ThresholdAt>,
+}
+
+impl RouterCard {
+    /// Reads a card.
+    pub fn parse(json: &[u8]) -> Result<Self, LoadError> {
+        serde_json::from_slice(json).map_err(|e| LoadError::Json { file: ROUTER_CARD.into(), detail: e.to_string() })
+    }
+
+    /// Whether the router was trained for the SLM with weights and tokenizer of these hashes.
+    pub fn is_for(&self, slm_sha256: &str, tokenizer_sha256: &str) -> bool {
+        self.slm_sha256 == slm_sha256 && self.tokenizer_sha256 == tokenizer_sha256
+    }
 }
 
 /// How a router was trained, for its card.
@@ -122,8 +134,7 @@ pub struct SlmFiles {
 impl SlmFiles {
     /// Checks the files against each other.
     fn check(&self) -> Result<(RouterCard, Config, Arc<Tokenizer>), LoadError> {
-        let card: RouterCard = serde_json::from_slice(&self.router_card)
-            .map_err(|e| LoadError::Json { file: ROUTER_CARD.into(), detail: e.to_string() })?;
+        let card = RouterCard::parse(&self.router_card)?;
         // A file cut short is damaged rather than foreign, and has to be called so.
         Safetensors::parse(&self.weights)?;
         Safetensors::parse(&self.router)?;
@@ -173,12 +184,17 @@ pub struct LlmFiles {
 
 #[cfg(not(target_family = "wasm"))]
 impl LlmFiles {
-    /// Builds the engine.
-    pub fn engine(&self, capacity: usize, device: &Device) -> Result<Engine, LoadError> {
+    /// Builds the model.
+    pub fn model(&self, device: &Device) -> Result<Model, LoadError> {
         let config = Config::from_json(&self.config)?;
         let tokenizer = Arc::new(Tokenizer::from_json(&self.tokenizer)?);
-        let decoder = weights::load(&config, &self.weights, device)?;
-        Engine::new(config, decoder, None, tokenizer, capacity, device)
+        let format = ChatFormat::new(&tokenizer)?;
+        Ok(Model { decoder: weights::load(&config, &self.weights, device)?, config, tokenizer, format })
+    }
+
+    /// Builds the engine.
+    pub fn engine(&self, capacity: usize, device: &Device) -> Result<Engine, LoadError> {
+        self.model(device)?.engine(capacity, device)
     }
 }
 

@@ -76,7 +76,7 @@ impl Remote {
     /// `model`, [`Remote::probe`] takes the server's first one. No request is made here.
     ///
     /// # Errors
-    /// An address that is not http or https; natively https too, which this build does not speak.
+    /// An address that is not http or https.
     pub fn new(base_url: &str, model: Option<String>, timeout: Duration) -> Result<Self, RemoteError> {
         Ok(Self::over(Http::new(base_url, timeout)?, model))
     }

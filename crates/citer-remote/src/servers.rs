@@ -1,7 +1,7 @@
 //! Servers: one LLM behind an ordered list of servers, with the one loop that tries again.
 //!
 //! The first server that is not being left alone is asked. One that fails is left alone for a while that grows with every
-//! failure in a row, or as long as it says, and the next one is asked; with none left, the loop waits if patience allows.
+//! failure in a row, or as long as it says, and the next one is asked; with none left, the loop waits and tries again as far as patience goes.
 //! An answer that takes much longer than usual is no longer awaited: the local token stands, and what comes late is used
 //! only where the answer has come to hold exactly the tokens it follows.
 
@@ -253,9 +253,10 @@ impl<T: Transport> RemoteModel for Servers<T> {
             let now = transport.now();
             let Some((at, wait)) = self.choose(now) else { break };
             if !wait.is_zero() {
-                // Another request right after a slow one would only make the reader wait longer.
-                let slow = matches!(failed, Some(RemoteError::Timeout(_)));
-                if slow || now.saturating_sub(begun) + wait > self.policy.patience {
+                // A server that failed before is not waited for, and after a slow answer another request would only make
+                // the reader wait longer.
+                let hopeless = matches!(failed, None | Some(RemoteError::Timeout(_)));
+                if hopeless || now.saturating_sub(begun) + wait > self.policy.patience {
                     let cooling = || RemoteError::Cooling(wait.as_millis() as u64);
                     return Err(failed.unwrap_or_else(cooling));
                 }

@@ -273,8 +273,8 @@ fn vllm(request: &Request) -> Response {
     }))
 }
 
-/// SGLang: the same question; cached tokens reported.
-fn sglang(request: &Request) -> Response {
+/// vLLM started to report cached tokens.
+fn vllm_counting(request: &Request) -> Response {
     let mut answer: Value = serde_json::from_slice(&vllm(request).body).unwrap();
     if answer["usage"].is_object() {
         answer["usage"]["prompt_tokens_details"] = json!({"cached_tokens": 1});
@@ -300,6 +300,25 @@ fn llama_cpp(request: &Request) -> Response {
     }))
 }
 
+/// SGLang: its own path, its own words.
+fn sglang(request: &Request) -> Response {
+    if request.path != "/generate" {
+        return error(404, "not found");
+    }
+    let body = match strict(request, &["input_ids", "sampling_params", "return_logprob", "top_logprobs_num"]) {
+        Ok(body) => body,
+        Err(refused) => return refused,
+    };
+    assert_eq!(body["sampling_params"], json!({"max_new_tokens": 1, "temperature": 0, "repetition_penalty": 1}));
+    let prompt = ids(&body["input_ids"]).unwrap();
+    let token = sum(&prompt);
+    ok(json!({"text": " x", "output_ids": [token], "meta_info": {
+        "id": "1", "finish_reason": {"type": "length", "length": 1}, "prompt_tokens": prompt.len(), "completion_tokens": 1,
+        "cached_tokens": 1, "output_token_logprobs": [[-0.1, token, null]],
+        "output_top_logprobs": [[[-0.1, token, null], [-4.0, 5, null]]],
+    }}))
+}
+
 /// A hosted gateway that refuses what it does not know and gives text only.
 fn gateway(request: &Request) -> Response {
     match prompt(request, &COMPLETION) {
@@ -322,8 +341,13 @@ fn each_server_of_tokens_is_known_by_what_it_gives() {
     };
     let (found, token) = known(vllm);
     assert_eq!((facts(&found), token.token, token.top[1].id, token.tokens_cached), ((true, true, false), 7, 5, 0));
-    let (found, token) = known(sglang);
+    let (found, token) = known(vllm_counting);
     assert_eq!((facts(&found), token.token, token.tokens_cached), ((true, true, true), 7, 1));
+    let net = server(json!({"id": "m", "owned_by": "sglang", "max_model_len": 300}), sglang);
+    let (mut remote, found) = connect(&net);
+    let token = next(&net, &mut remote, &[3, 4]).unwrap();
+    assert_eq!((facts(&found), token.token, token.tokens_cached, token.top[1].id), ((true, true, true), 7, 1, 5));
+    assert_eq!(found.context, Some(300));
     let (found, token) = known(llama_cpp);
     assert_eq!((facts(&found), token.token, token.tokens_cached, token.server_ms), ((true, true, true), 7, 2, 3.5));
     let (found, token) = known(gateway);

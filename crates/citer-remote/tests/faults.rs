@@ -267,7 +267,7 @@ async fn unusable_addresses_are_refused_at_once() {
         ("localhost", "not an address"),
         ("/v1", "not an address"),
         ("localhost:8080", "is not http"),
-        ("https://llm.example", "http only"),
+        ("ftp://llm.example", "is not http"),
         ("http://me:word@llm.example", "API key"),
     ] {
         match Remote::new(address, None, LONG) {

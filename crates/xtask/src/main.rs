@@ -14,7 +14,9 @@ mod optimise;
 mod place;
 mod python;
 mod request;
+mod shell;
 mod sizes;
+mod soak;
 mod step;
 mod system;
 mod test;
@@ -58,11 +60,18 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
         }
         Request::Lint { all } => lint::run(&place, &mut steps, all),
         Request::Fuzz { seconds } => fuzz::run(&place, &mut steps, seconds),
+        Request::Shell { folder } => shell::prepare(&place, &folder),
+        Request::Soak { minutes } => soak::run(&place, &mut steps, minutes),
         Request::BuildWeb => web::build(&place, &mut steps),
         Request::E2e => {
             native::build(&place, &mut steps)?;
             web::build(&place, &mut steps)?;
-            e2e::run(&place, &mut steps)
+            e2e::run(&place, &mut steps, &e2e::ALL)
+        }
+        Request::Memory => {
+            native::build(&place, &mut steps)?;
+            web::build(&place, &mut steps)?;
+            e2e::run(&place, &mut steps, &e2e::MEMORY)
         }
     }
 }

@@ -30,7 +30,7 @@ pub fn run(place: &Place, steps: &mut Steps, skip: &[String]) -> Result<(), Fail
             }
             _ => {
                 native::build(place, steps)?;
-                e2e::run(place, steps)?;
+                e2e::run(place, steps, &e2e::ALL)?;
             }
         }
     }

@@ -8,14 +8,11 @@ use crate::storage;
 use crate::strings::chats as words;
 use citer_chat::{Conversation, Entry, Record, export, shelf};
 use leptos::prelude::*;
-use std::time::Duration;
 use store::{Saved, Store, StoreError};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{BroadcastChannel, File, MessageEvent};
 
-/// How long a change may wait before it is stored, in milliseconds.
-const WAIT_MS: u64 = 1000;
 /// Where tabs tell each other what they stored.
 const CHANNEL: &str = "citer.conversations";
 
@@ -194,15 +191,6 @@ impl Chats {
                 Err(error) => self.say(&error),
             }
         });
-    }
-
-    /// Stores a conversation soon; what changes until then goes with it.
-    pub fn save_soon(self, chat: Chat, conversation: Conversation) {
-        let waits = self.due.with_value(|due| !due.is_empty());
-        self.put_due(conversation);
-        if !waits {
-            set_timeout(move || self.save_due(chat), Duration::from_millis(WAIT_MS));
-        }
     }
 
     /// Stores a conversation.

@@ -133,7 +133,7 @@ fn Figures(statistics: Memo<Statistics>) -> impl IntoView {
             let waits = statistics.waits();
             let spent = statistics.spent();
             let (agreed, answered) = statistics.wasted();
-            let prices = chat.prices.get();
+            let prices = chat.endpoints.prices();
             let bill = statistics.bill(&prices);
             let has_prices = prices != Prices::default();
             let mut rows = vec![
@@ -166,47 +166,5 @@ fn Figures(statistics: Memo<Statistics>) -> impl IntoView {
             <Shares statistics/>
             <Histogram statistics/>
         </Show>
-        <PriceTable/>
-    }
-}
-
-#[component]
-fn PriceTable() -> impl IntoView {
-    let chat = expect_context::<Chat>();
-    let fields: [(&'static str, fn(&mut Prices) -> &mut f64); 3] = [
-        (words::PRICE_PROMPT, |p| &mut p.prompt),
-        (words::PRICE_CACHED, |p| &mut p.cached),
-        (words::PRICE_OUTPUT, |p| &mut p.output),
-    ];
-    let fields = fields.map(|(name, field)| {
-        let value = move || {
-            let mut prices = chat.prices.get();
-            *field(&mut prices)
-        };
-        view! {
-            <label>
-                {name}
-                <input
-                    type="number"
-                    class="field"
-                    min="0"
-                    step="any"
-                    prop:value=move || value().to_string()
-                    on:change=move |event| {
-                        let price = event_target_value(&event).parse::<f64>().unwrap_or_default();
-                        if price.is_finite() && price >= 0.0 {
-                            chat.prices.update(|prices| *field(prices) = price);
-                        }
-                    }
-                />
-            </label>
-        }
-    });
-    view! {
-        <details class="prices">
-            <summary>{words::PRICES}</summary>
-            <p class="quiet">{words::PRICES_HELP}</p>
-            <div class="prices-fields">{fields.into_iter().collect_view()}</div>
-        </details>
     }
 }

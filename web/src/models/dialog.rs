@@ -48,6 +48,7 @@ pub fn ModelsDialog() -> impl IntoView {
         <dialog
             class="models"
             id="models"
+            data-memory=move || models.memory.get().to_string()
             aria-labelledby="models-title"
             node_ref=dialog
             on:close=move |_| models.open.set(false)

@@ -67,7 +67,11 @@ pub fn Row(id: String) -> impl IntoView {
                 {move || read(|model| words::state(model.state, model.stored, model.bytes))}
             </p>
             {progress}
-            <p class="model-verdict" data-verdict=move || verdict().map(|verdict| words::verdict_name(&verdict))>
+            <p
+                class="model-verdict"
+                data-verdict=move || verdict().map(|verdict| words::verdict_name(&verdict))
+                data-speed=move || verdict().as_ref().and_then(words::speed).map(|speed| speed.to_string())
+            >
                 {move || verdict().map_or_else(|| words::UNKNOWN_FIT.to_owned(), |verdict| words::verdict(&verdict))}
             </p>
             <p class="model-words" role="status">{said}</p>

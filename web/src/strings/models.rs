@@ -5,8 +5,8 @@ use citer_core::library::{ModelState, Obstacle, StorageUse, Verdict};
 
 pub const MODELS: &str = "Models";
 pub const CLOSE: &str = "Close";
-pub const INTRO: &str = "Models are kept in this browser and run on this device. A model from elsewhere has no router trained \
-    for it, so it makes all tokens itself.";
+pub const INTRO: &str = "Models are kept in this browser and run on this device. A model for which no router was trained makes \
+    all tokens itself.";
 pub const SHIPPED: &str = "Built-in model";
 pub const SHIPPED_ORIGIN: &str = "comes with this page, with its router";
 pub const IN_USE: &str = "in use";
@@ -60,6 +60,15 @@ pub fn verdict(verdict: &Verdict) -> String {
             format!("Fits this device, but slowly: about {tokens_per_second:.1} tokens a second.")
         }
         Verdict::DoesNotFit(obstacle) => self::obstacle(obstacle),
+    }
+}
+
+/// Tokens a second, where they are predicted.
+pub fn speed(verdict: &Verdict) -> Option<f64> {
+    match verdict {
+        Verdict::Runs { tokens_per_second } => *tokens_per_second,
+        Verdict::Slowly { tokens_per_second } => Some(*tokens_per_second),
+        Verdict::DoesNotFit(_) => None,
     }
 }
 

@@ -3,11 +3,11 @@
 use crate::calls;
 use crate::download::download;
 use crate::engine::{loading, shipped};
+use crate::memory;
 use citer_files::{ModelFiles, model_files};
 use citer_lm::Gpu;
 use citer_lm::bench::{Plan, Run, bench};
 use citer_lm::fused::{self, Options, Parts};
-use wasm_bindgen::JsCast;
 use web_time::Instant;
 
 /// Measures the GGUF file at `model_url`, or the shipped SLM; returns the report as JSON. Errors are words for people.
@@ -43,16 +43,9 @@ pub async fn run(models_url: &str, model_url: Option<&str>, plan: &Plan) -> Resu
         system: navigator.user_agent().unwrap_or_default(),
         threads: navigator.hardware_concurrency() as usize,
         load_ms: begun.elapsed().as_secs_f64() * 1000.0,
-        peak: &memory,
+        peak: &memory::size,
         calls: &|| Some(calls.get()),
     };
     let report = bench(&mut engine, &run, plan, |what| loading(what, 1.0)).await.map_err(|e| e.to_string())?;
     serde_json::to_string(&report).map_err(|e| e.to_string())
-}
-
-/// Size of this program's memory, which never shrinks.
-fn memory() -> Option<u64> {
-    let memory = wasm_bindgen::memory().dyn_into::<js_sys::WebAssembly::Memory>().ok()?;
-    let buffer = memory.buffer().dyn_into::<js_sys::ArrayBuffer>().ok()?;
-    Some(u64::from(buffer.byte_length()))
 }

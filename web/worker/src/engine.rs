@@ -1,6 +1,6 @@
 //! Loading the engine: files, graphics device, weights, warm-up.
 
-use crate::{download::download, post};
+use crate::{download::download, memory, post, remembered};
 use citer_core::message::{EngineInfo, FromWorker};
 use citer_core::{LocalModel, RoutedDecoder};
 use citer_lm::{Engine, Gpu, SlmFiles, fused::Options, hash::sha256, pair};
@@ -56,7 +56,11 @@ pub async fn load(models_url: &str) -> Result<Loaded, String> {
         let stage = if share < 1.0 { "Preparing the model" } else { "Compiling shaders" };
         loading(stage, 0.65 + 0.2 * share);
     };
-    let (engine, card) = files.fused(Options::default(), &gpu, progress).await.map_err(|e| e.to_string())?;
+    let hashes = [sha256(&files.weights), sha256(&files.router)];
+    let tuning = remembered::tuning(&gpu, &hashes[0]).await;
+    let options = Options { tuning, ..Options::default() };
+    let (mut engine, card) = files.fused(options, &gpu, progress).await.map_err(|e| e.to_string())?;
+    remembered::keep(&gpu, &hashes[0], &mut engine).await;
     loading("Ready", 1.0);
     let info = EngineInfo {
         model: "citer-slm".into(),
@@ -66,7 +70,8 @@ pub async fn load(models_url: &str) -> Result<Loaded, String> {
         load_ms: begun.elapsed().as_secs_f64() * 1000.0,
         context: engine.capacity(),
         end_token: engine.format().end,
+        has_router: true,
+        memory: memory::size().unwrap_or_default(),
     };
-    let hashes = [sha256(&files.weights), sha256(&files.router)];
     Ok(Loaded { engine, decoder: RoutedDecoder::new(), info, hashes })
 }

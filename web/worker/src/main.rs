@@ -6,16 +6,19 @@ mod calls;
 mod download;
 mod engine;
 mod library;
+mod memory;
 mod ownership;
+mod remembered;
 mod server;
 mod stored;
 
 use answer::Request;
 use citer_core::StopFlag;
-use citer_core::message::{FromWorker, ServerAddress, ToWorker};
+use citer_core::message::{FromWorker, Kernel, ServerAddress, ToWorker};
 use citer_core::revival::{Death, Fault};
 use citer_files::LocalVocabulary;
 use citer_lm::bench::Plan;
+use citer_lm::{Engine, Trial};
 use citer_remote::SharedVocabulary;
 use engine::Loaded;
 use futures::future::join;
@@ -91,7 +94,7 @@ async fn handle(state: Shared, message: ToWorker, files: Vec<File>) {
             ownership.obtain().await;
             let loading = async {
                 match &model {
-                    Some(model) => stored::load(model).await,
+                    Some(model) => stored::load(model, &models_url).await,
                     None => engine::load(&models_url).await,
                 }
             };
@@ -100,8 +103,9 @@ async fn handle(state: Shared, message: ToWorker, files: Vec<File>) {
             let mut server = Server::at(&addresses, 1);
             let (loading, ()) = join(loading, server.look()).await;
             match loading {
-                Ok(loaded) => {
+                Ok(mut loaded) => {
                     let info = loaded.info.clone();
+                    post(&FromWorker::Kernels { kernels: kernels(&mut loaded.engine) });
                     let vocabulary = LocalVocabulary::new(loaded.engine.shared_tokenizer(), loaded.engine.format());
                     state.borrow_mut().vocabulary = Some(Arc::new(vocabulary));
                     state.borrow_mut().loaded = Some(loaded);
@@ -149,6 +153,16 @@ async fn handle(state: Shared, message: ToWorker, files: Vec<File>) {
             shelf.handle(request, files).await;
         }
     }
+}
+
+/// How the kernels were chosen, for the page's device report.
+fn kernels(engine: &mut Engine) -> Vec<Kernel> {
+    let Some(decoder) = engine.gpu() else { return Vec::new() };
+    let kernel = |trial: &_| {
+        let Trial { kernel, variant, error, micros, chosen } = trial;
+        Kernel { kernel: kernel.clone(), variant: variant.clone(), error: *error, micros: *micros, chosen: *chosen }
+    };
+    decoder.trials().iter().map(kernel).collect()
 }
 
 /// Makes an answer, or the rest of one.

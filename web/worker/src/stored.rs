@@ -1,21 +1,33 @@
 //! Loading a model of the library: its weights are read from storage tensor by tensor.
 
+use crate::download::download;
 use crate::engine::{Loaded, loading};
 use crate::library::{opfs::Opfs, stored_folder::StoredFolder};
+use crate::{memory, remembered};
 use citer_core::message::EngineInfo;
 use citer_core::{LocalModel, RoutedDecoder, Settings};
-use citer_files::{ModelFiles, model_files};
+use citer_files::{ModelFiles, folder::Folder, model_files};
 use citer_library::{Library, StorageError};
 use citer_lm::Gpu;
 use citer_lm::fused::{self, Options, Parts};
+use citer_lm::hash::sha256;
+use citer_lm::pair::{ROUTER, ROUTER_CARD, RouterCard};
+use citer_lm::router_file::RouterFile;
 use web_time::Instant;
 
 /// Most tokens in a conversation: the KV cache is allocated for all of them at once.
 const CONTEXT: usize = 4096;
 
-/// Loads the complete model `id` and runs it once. It has no router: its own tokens all stand unless the LLM makes every
-/// token.
-pub async fn load(id: &str) -> Result<Loaded, String> {
+/// A router with its card and the SHA-256 of its weights.
+struct Router {
+    file: RouterFile,
+    card: RouterCard,
+    hash: String,
+}
+
+/// Loads the complete model `id` and runs it once, with the router that belongs to it: its own, or the shipped one where
+/// that was trained for it. Without one its own tokens all stand unless the LLM makes every token.
+pub async fn load(id: &str, models_url: &str) -> Result<Loaded, String> {
     let begun = Instant::now();
     loading("Opening the stored model", 0.0);
     let storage = Opfs::open().await.map_err(|e: StorageError| e.to_string())?;
@@ -26,27 +38,57 @@ pub async fn load(id: &str) -> Result<Loaded, String> {
     };
     let ModelFiles { config, tensors, tokenizer, format } =
         files.and_then(ModelFiles::new).map_err(|e| e.to_string())?;
+    let weights = folder.weights_sha256().unwrap_or_default();
+    let router = router(&folder, models_url, [&weights, tokenizer.sha256()], config.hidden_size).await?;
     loading("Opening the graphics device", 0.2);
     let gpu = Gpu::open().await.map_err(|e| e.to_string())?;
     let parameters = config.parameters();
-    let parts = Parts { config, tokenizer, format, router: None };
-    let options = Options { capacity: CONTEXT, ..Options::default() };
+    let (router, card, hash) = match router {
+        Some(Router { file, card, hash }) => (Some(file), Some(card), hash),
+        None => (None, None, String::new()),
+    };
+    let parts = Parts { config, tokenizer, format, router };
+    let tuning = remembered::tuning(&gpu, &weights).await;
+    let options = Options { capacity: CONTEXT, tuning, ..Options::default() };
     let progress = |share: f32| loading("Loading the model", 0.25 + 0.5 * share);
-    let engine = fused::open(&gpu, parts, &*tensors, options, progress).await.map_err(|e| e.to_string())?;
+    let mut engine = fused::open(&gpu, parts, &*tensors, options, progress).await.map_err(|e| e.to_string())?;
+    remembered::keep(&gpu, &weights, &mut engine).await;
     loading("Ready", 1.0);
     let info = EngineInfo {
         model: folder.manifest.source.name(),
         parameters,
         adapter: gpu.name.clone(),
-        threshold: Settings::default().threshold,
+        threshold: card.as_ref().map_or(Settings::default().threshold, |card| card.threshold),
         load_ms: begun.elapsed().as_secs_f64() * 1000.0,
         context: engine.capacity(),
         end_token: engine.format().end,
+        has_router: card.is_some(),
+        memory: memory::size().unwrap_or_default(),
     };
-    Ok(Loaded {
-        engine,
-        decoder: RoutedDecoder::new(),
-        info,
-        hashes: [folder.weights_sha256().unwrap_or_default(), String::new()],
-    })
+    Ok(Loaded { engine, decoder: RoutedDecoder::new(), info, hashes: [weights, hash] })
+}
+
+/// The router that was trained for the model with weights and tokenizer of these hashes, if there is one.
+async fn router(
+    folder: &StoredFolder,
+    models_url: &str,
+    [weights, tokenizer]: [&str; 2],
+    width: usize,
+) -> Result<Option<Router>, String> {
+    let base = models_url.trim_end_matches('/');
+    let shipped = async |name: &str| download(&format!("{base}/{name}"), |_, _| {}).await;
+    // A router beside the model is asked for first; a card that names other weights belongs to another model.
+    let of = |json: &[u8]| RouterCard::parse(json).ok().filter(|card| card.is_for(weights, tokenizer));
+    let own = |path: &str| folder.read(path.rsplit('/').next().unwrap_or(path)).map_err(|e| e.to_string());
+    let (card, bytes) = match own(ROUTER_CARD)?.as_deref().and_then(of) {
+        Some(card) => (card, own(ROUTER)?),
+        // A page that is offline, or comes without a pair, has none to offer.
+        None => match shipped(ROUTER_CARD).await.ok().as_deref().and_then(of) {
+            Some(card) => (card, Some(shipped(ROUTER).await?)),
+            None => return Ok(None),
+        },
+    };
+    let Some(bytes) = bytes else { return Ok(None) };
+    let file = RouterFile::parse(width, &bytes).map_err(|e| e.to_string())?;
+    Ok(Some(Router { file, card, hash: sha256(&bytes) }))
 }

@@ -19,9 +19,10 @@ pub const fn chunks(capacity: usize) -> usize {
     capacity.div_ceil(CHUNK)
 }
 
-/// One invocation a chunk, head and token, without barriers: what software adapters want.
+/// One invocation a chunk and token for the query heads that share their keys and values, without barriers: what software
+/// adapters want. Every key and value that is loaded serves all of them.
 ///
-/// Shapes: `query` `[tokens, heads, vectors]`, `keys` `[kv_heads, vectors, capacity]`, `values`
+/// Shapes: `query` `[tokens, heads, vectors]`, `keys` `[kv_heads, vectors, stride]`, `values`
 /// `[kv_heads, capacity, vectors]`, `mixed` `[tokens, heads, chunks, vectors]` vectors of four; `peaks`
 /// `[tokens, heads, chunks, 2]` with the chunk's highest score and the sum of its weights.
 #[cube(launch_unchecked)]
@@ -35,59 +36,88 @@ pub fn attend_alone<C: Float>(
     #[comptime] heads: Heads,
 ) {
     let vectors = comptime!(heads.vectors());
+    let shared = comptime!(heads.shared());
+    let stride = comptime!(heads.stride());
     let capacity = comptime!(heads.capacity);
     let count = comptime!(chunks(heads.capacity));
     let chunk = ABSOLUTE_POS_X as usize;
-    let head = CUBE_POS_Y as usize;
+    let first = CUBE_POS_Y as usize * shared;
     let token = CUBE_POS_Z as usize;
     let end = state[0] as usize + token + 1;
     let from = chunk * CHUNK;
     if from < end {
         let to = min(from + CHUNK, end);
-        let key_head = head / comptime!(heads.queries / heads.keys);
-        let asked = (token * heads.queries + head) * vectors;
-        let scale = comptime!(1.0 / (heads.width as f32).sqrt()).runtime();
-        let mut sums = Array::<F4>::new(vectors);
+        let key_head = first / comptime!(heads.queries / heads.keys);
+        let row = token * heads.queries + first;
+        let scale = F4::new(comptime!(1.0 / (heads.width as f32).sqrt()).runtime());
+        let mut asked = Array::<F4>::new(comptime!(shared * vectors));
+        let mut sums = Array::<F4>::new(comptime!(shared * vectors));
+        let mut products = Array::<F4>::new(shared);
+        let mut highest = Array::<f32>::new(shared);
+        let mut weights = Array::<f32>::new(shared);
+        let mut shares = Array::<f32>::new(shared);
         #[unroll]
-        for vector in 0..vectors {
-            sums[vector] = F4::new(0.0f32);
+        for head in 0..shared {
+            highest[head] = LOWEST.runtime();
+            weights[head] = 0.0f32;
+            #[unroll]
+            for vector in 0..vectors {
+                asked[head * vectors + vector] = query[(row + head) * vectors + vector] * scale;
+                sums[head * vectors + vector] = F4::new(0.0f32);
+            }
         }
-        let mut peak = LOWEST.runtime();
-        let mut weight = 0.0f32;
         for position in from..to {
-            let mut product = F4::new(0.0f32);
+            #[unroll]
+            for head in 0..shared {
+                products[head] = F4::new(0.0f32);
+            }
             #[unroll]
             for vector in 0..vectors {
-                product +=
-                    query[asked + vector] * F4::cast_from(keys[(key_head * vectors + vector) * capacity + position]);
-            }
-            let score =
-                (product.extract(0usize) + product.extract(1usize) + product.extract(2usize) + product.extract(3usize))
-                    * scale;
-            if score > peak {
-                let shrink = F4::new((peak - score).exp());
-                weight *= (peak - score).exp();
+                let key = F4::cast_from(keys[(key_head * vectors + vector) * stride + position]);
                 #[unroll]
-                for vector in 0..vectors {
-                    sums[vector] *= shrink;
+                for head in 0..shared {
+                    products[head] += asked[head * vectors + vector] * key;
                 }
-                peak = score;
             }
-            let share = (score - peak).exp();
-            weight += share;
+            #[unroll]
+            for head in 0..shared {
+                let product = products[head];
+                let score = product.extract(0usize)
+                    + product.extract(1usize)
+                    + product.extract(2usize)
+                    + product.extract(3usize);
+                if score > highest[head] {
+                    let shrink = (highest[head] - score).exp();
+                    weights[head] *= shrink;
+                    #[unroll]
+                    for vector in 0..vectors {
+                        sums[head * vectors + vector] *= F4::new(shrink);
+                    }
+                    highest[head] = score;
+                }
+                let share = (score - highest[head]).exp();
+                weights[head] += share;
+                shares[head] = share;
+            }
             #[unroll]
             for vector in 0..vectors {
-                sums[vector] +=
-                    F4::new(share) * F4::cast_from(values[(key_head * capacity + position) * vectors + vector]);
+                let value = F4::cast_from(values[(key_head * capacity + position) * vectors + vector]);
+                #[unroll]
+                for head in 0..shared {
+                    sums[head * vectors + vector] += F4::new(shares[head]) * value;
+                }
             }
         }
-        let place = (token * heads.queries + head) * count + chunk;
         #[unroll]
-        for vector in 0..vectors {
-            mixed[place * vectors + vector] = sums[vector];
+        for head in 0..shared {
+            let place = (row + head) * count + chunk;
+            #[unroll]
+            for vector in 0..vectors {
+                mixed[place * vectors + vector] = sums[head * vectors + vector];
+            }
+            peaks[2 * place] = highest[head];
+            peaks[2 * place + 1] = weights[head];
         }
-        peaks[2 * place] = peak;
-        peaks[2 * place + 1] = weight;
     }
 }
 
@@ -107,6 +137,7 @@ pub fn attend_together<C: Float>(
 ) {
     let vectors = comptime!(heads.vectors());
     let padded = comptime!(heads.padded());
+    let stride = comptime!(heads.stride());
     let capacity = comptime!(heads.capacity);
     let count = comptime!(chunks(heads.capacity));
     let chunk = CUBE_POS_X as usize;
@@ -128,7 +159,7 @@ pub fn attend_together<C: Float>(
         let mut product = F4::new(0.0f32);
         #[unroll]
         for vector in 0..vectors {
-            product += query[asked + vector] * F4::cast_from(keys[(key_head * vectors + vector) * capacity + position]);
+            product += query[asked + vector] * F4::cast_from(keys[(key_head * vectors + vector) * stride + position]);
         }
         score = (product.extract(0usize) + product.extract(1usize) + product.extract(2usize) + product.extract(3usize))
             * comptime!(1.0 / (heads.width as f32).sqrt()).runtime();

@@ -21,6 +21,16 @@ pub const fn strips(vocab: usize) -> usize {
     vocab.div_ceil(STRIP)
 }
 
+/// Fills a shortlist with what every logit beats.
+#[cube]
+fn empty(values: &mut Array<f32>, ids: &mut Array<u32>) {
+    #[unroll]
+    for rank in 0..TOP {
+        values[rank] = LOWEST.runtime();
+        ids[rank] = 4294967295u32;
+    }
+}
+
 /// Puts `value` of `id` where it belongs among the best so far; of equals the lower id stays first.
 #[cube]
 fn insert(values: &mut Array<f32>, ids: &mut Array<u32>, value: f32, id: u32) {
@@ -56,11 +66,7 @@ pub fn shortlist(
     if strip < strips {
         let mut best = Array::<f32>::new(TOP);
         let mut names = Array::<u32>::new(TOP);
-        #[unroll]
-        for rank in 0..TOP {
-            best[rank] = LOWEST.runtime();
-            names[rank] = 4294967295u32;
-        }
+        empty(&mut best, &mut names);
         for id in range_stepped(strip, vocab, strips) {
             let value = logits[id];
             if value > best[TOP - 1] {
@@ -99,11 +105,7 @@ pub fn decide(
     let lane = UNIT_POS as usize;
     let mut best = Array::<f32>::new(TOP);
     let mut names = Array::<u32>::new(TOP);
-    #[unroll]
-    for rank in 0..TOP {
-        best[rank] = LOWEST.runtime();
-        names[rank] = 4294967295u32;
-    }
+    empty(&mut best, &mut names);
     let mut sum = 0.0f32;
     for strip in range_stepped(lane, strips, LANES) {
         let high = values[strip * (TOP + 1)];

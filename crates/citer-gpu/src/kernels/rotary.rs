@@ -6,6 +6,9 @@
 
 use cubecl::prelude::*;
 
+/// Most query heads that an invocation makes together.
+const SHARED: usize = 8;
+
 /// Sizes of attention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Heads {
@@ -25,6 +28,22 @@ impl Heads {
     /// Width of a head in vectors of four.
     pub const fn vectors(&self) -> usize {
         self.width.div_ceil(4)
+    }
+
+    /// Positions from one vector of a key to the next: an odd number of cache lines, so that the vectors of one position do
+    /// not all fall into the same few sets of a cache.
+    pub const fn stride(&self) -> usize {
+        4 * (self.capacity.div_ceil(4) | 1)
+    }
+
+    /// Query heads that an invocation makes together: as many of those with the same keys as is reasonable.
+    pub const fn shared(&self) -> usize {
+        let group = self.queries / self.keys;
+        let mut shared = if group < SHARED { group } else { SHARED };
+        while !group.is_multiple_of(shared) {
+            shared -= 1;
+        }
+        shared
     }
 
     /// Width of a head in buffers, a multiple of four.
@@ -49,7 +68,7 @@ fn head_norm(qkv: &[f32], from: usize, #[comptime] width: usize, #[comptime] eps
 /// values of one head of one token.
 ///
 /// Shapes: `qkv` `[tokens, row]`; `gains` `[2, width]` for queries and keys; `cosines`, `sines` `[capacity, width / 2]`;
-/// `query` `[tokens, heads, padded]`; `keys` `[kv_heads, vectors, capacity, 4]`; `values` `[kv_heads, capacity, padded]`.
+/// `query` `[tokens, heads, padded]`; `keys` `[kv_heads, vectors, stride, 4]`; `values` `[kv_heads, capacity, padded]`.
 #[cube(launch_unchecked)]
 pub fn rotate<C: Float>(
     qkv: &[f32],
@@ -100,9 +119,9 @@ pub fn rotate<C: Float>(
         } else if head < heads.queries + heads.keys {
             let head = head - heads.queries;
             let high = half + low;
-            let vectors = comptime!(heads.vectors());
-            keys[((head * vectors + low / 4) * heads.capacity + position) * 4 + low % 4] = C::cast_from(a);
-            keys[((head * vectors + high / 4) * heads.capacity + position) * 4 + high % 4] = C::cast_from(b);
+            let (vectors, stride) = comptime!((heads.vectors(), heads.stride()));
+            keys[((head * vectors + low / 4) * stride + position) * 4 + low % 4] = C::cast_from(a);
+            keys[((head * vectors + high / 4) * stride + position) * 4 + high % 4] = C::cast_from(b);
         } else {
             let head = head - heads.queries - heads.keys;
             let to = (head * heads.capacity + position) * padded;

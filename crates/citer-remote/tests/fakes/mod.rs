@@ -84,7 +84,7 @@ pub type Fate = (Duration, Result<Response, RemoteError>);
 pub struct Net {
     pub clock: Clock,
     pub limit: Duration,
-    handler: Rc<RefCell<dyn FnMut(&Request) -> Fate>>,
+    pub handler: Rc<RefCell<dyn FnMut(&Request) -> Fate>>,
     pub sent: Rc<RefCell<Vec<Request>>>,
 }
 

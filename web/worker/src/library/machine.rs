@@ -2,6 +2,7 @@
 
 use citer_core::library::StorageUse;
 use citer_library::Machine;
+use citer_lm::{Gpu, Probe};
 use js_sys::{Function, Promise, Reflect};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -23,8 +24,8 @@ async fn call(object: &JsValue, name: &str) -> Option<JsValue> {
     JsFuture::from(promise).await.ok()
 }
 
-/// The machine, with `storage` already asked for.
-pub async fn machine(storage: &StorageUse) -> Machine {
+/// The machine, with `storage` already asked for and `speed` measured, if it was.
+pub async fn machine(storage: &StorageUse, speed: Option<Probe>) -> Machine {
     let navigator: JsValue = crate::scope().navigator().into();
     let gpu = get(&navigator, "gpu");
     let adapter = if gpu.is_object() { call(&gpu, "requestAdapter").await } else { None };
@@ -35,9 +36,14 @@ pub async fn machine(storage: &StorageUse) -> Machine {
         max_buffer: limit("maxBufferSize"),
         max_binding: limit("maxStorageBufferBindingSize"),
         free_storage: storage.free(),
-        bandwidth: None,
-        step_seconds: 0.0,
+        bandwidth: speed.map(|speed| speed.bytes_per_s),
+        kernel_seconds: speed.map_or(0.0, |speed| speed.kernel_s),
     }
+}
+
+/// Measures what a decode step costs here, with a small synthetic model; `None` where that fails.
+pub async fn measure() -> Option<Probe> {
+    Gpu::open().await.ok()?.probe().await.ok()
 }
 
 /// How much storage is used.

@@ -9,26 +9,27 @@ pub mod opfs;
 pub mod stored_folder;
 pub mod wait;
 
-use crate::post;
+use crate::{memory, post};
 use citer_core::StopFlag;
 use citer_core::library::{LibraryNews, LibraryRequest, ModelState, Obstacle, StoredModel, Verdict};
 use citer_core::message::FromWorker;
 use citer_files::{Config, folder::CONFIG};
 use citer_library::{
-    Fetch, Library, LibraryError, Machine, Manifest, Needs, Progress, Source, complete, complete_one, verdict,
+    Fetch, Library, LibraryError, Machine, Manifest, Needs, Outline, Progress, Sizes, Source, complete, complete_one,
+    verdict,
 };
+use citer_lm::fused_weights::device_bytes;
+use citer_lm::{PREFILL, Probe};
 use local_files::LocalFiles;
 use network::Network;
 use opfs::Opfs;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use web_sys::File;
 use web_time::Instant;
 
 /// Tokens of context that a verdict counts on.
 const CONTEXT: u64 = 4096;
-/// Tokens that are prefilled at once.
-const PREFILL: u64 = 256;
 /// Milliseconds between two reports of progress.
 const REPORT_MS: u128 = 100;
 
@@ -36,6 +37,10 @@ const REPORT_MS: u128 = 100;
 #[derive(Default)]
 pub struct Shelf {
     busy: RefCell<BTreeMap<String, (ModelState, StopFlag)>>,
+    /// What a decode step costs here, once it was measured.
+    speed: Cell<Option<Probe>>,
+    /// Whether that was begun: once a visit.
+    measured: Cell<bool>,
 }
 
 fn tell(news: LibraryNews) {
@@ -54,12 +59,18 @@ impl Shelf {
             Err(error) => return failed(None, &error.into()),
         };
         match request {
-            LibraryRequest::List => self.list(&library).await,
+            LibraryRequest::List => {
+                if self.list(&library).await > 0 {
+                    self.measure(&library).await;
+                }
+            }
             LibraryRequest::Add { source } => {
                 if let Err(error) = self.add(&library, &source).await {
                     failed(None, &error);
                 }
-                self.list(&library).await;
+                if self.list(&library).await > 0 {
+                    self.measure(&library).await;
+                }
             }
             LibraryRequest::Import { name } => {
                 let files = LocalFiles(files);
@@ -102,7 +113,16 @@ impl Shelf {
         let stop = StopFlag::default();
         let network = Network::new(&stop);
         let mut manifest = library.add(&network, &Source::parse(source)?, &stop).await?;
-        complete_one(&library.storage, &network, &mut manifest, CONFIG, &stop).await
+        complete_one(&library.storage, &network, &mut manifest, CONFIG, &stop).await?;
+        library.outline(&network, &mut manifest, &stop, device_bytes).await
+    }
+
+    /// Measures this machine, the first time it is asked; the verdicts then predict a speed.
+    async fn measure(&self, library: &Library<Opfs>) {
+        if !self.measured.replace(true) {
+            self.speed.set(machine::measure().await);
+            self.list(library).await;
+        }
     }
 
     /// The download that was just told to stop lets go of the lock within a moment; another tab's does not.
@@ -127,6 +147,7 @@ impl Shelf {
         let made = async {
             let mut manifest = library.manifest(model).await?;
             let fetch = source(&stop);
+            library.outline(&fetch, &mut manifest, &stop, device_bytes).await?;
             complete(&library.storage, &fetch, &mut manifest, &stop, reporter(model)).await
         };
         self.end(library, model, made.await).await;
@@ -175,12 +196,16 @@ impl Shelf {
         self.list(library).await;
     }
 
-    async fn list(&self, library: &Library<Opfs>) {
+    /// Tells the page what is stored; returns how many models that are.
+    async fn list(&self, library: &Library<Opfs>) -> usize {
         let storage = machine::storage().await;
-        let machine = machine::machine(&storage).await;
+        let machine = machine::machine(&storage, self.speed.get()).await;
         let listed = match library.list().await {
             Ok(listed) => listed,
-            Err(error) => return failed(None, &error),
+            Err(error) => {
+                failed(None, &error);
+                return 0;
+            }
         };
         let mut models = Vec::new();
         for (id, manifest) in listed {
@@ -197,7 +222,9 @@ impl Shelf {
                 },
             });
         }
-        tell(LibraryNews::Models { models, storage });
+        let count = models.len();
+        tell(LibraryNews::Models { models, storage, memory: memory::size().unwrap_or_default() });
+        count
     }
 
     async fn row(&self, library: &Library<Opfs>, id: String, manifest: &Manifest, machine: &Machine) -> StoredModel {
@@ -226,15 +253,23 @@ async fn judge(library: &Library<Opfs>, manifest: &Manifest, machine: &Machine) 
     if weights == 0 {
         return None;
     }
-    let needs = match library.read(manifest, CONFIG).await {
-        Ok(Some(json)) => match Config::from_json(&json) {
-            Ok(config) => Needs::of(&config, weights, CONTEXT, PREFILL, missing),
-            Err(error) => return Some(Verdict::DoesNotFit(Obstacle::Unsupported { detail: error.to_string() })),
+    let unsupported = |detail: String| Some(Verdict::DoesNotFit(Obstacle::Unsupported { detail }));
+    let (json, sizes) = match &manifest.outline {
+        Some(Outline::Unsupported { detail }) => return unsupported(detail.clone()),
+        Some(Outline::Model { config, sizes }) => (config.clone().into_bytes(), Some(sizes.clone())),
+        None => match library.read(manifest, CONFIG).await {
+            Ok(Some(json)) => (json, None),
+            Ok(None) => return Some(verdict(&Needs::at_least(weights, missing), machine)),
+            Err(_) => return None,
         },
-        Ok(None) => Needs::at_least(weights, missing),
-        Err(_) => return None,
     };
-    Some(verdict(&needs, machine))
+    match Config::from_json(&json) {
+        Ok(config) => {
+            let sizes = sizes.unwrap_or_else(|| Sizes::even(&config, weights));
+            Some(verdict(&Needs::of(&config, &sizes, CONTEXT, PREFILL as u64, missing), machine))
+        }
+        Err(error) => unsupported(error.to_string()),
+    }
 }
 
 /// Tells the page of progress, now and then.

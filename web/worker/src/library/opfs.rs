@@ -12,7 +12,7 @@ use web_sys::{
 /// The folder that holds all models.
 const FOLDER: &str = "models";
 
-/// The models' folder.
+/// A folder of folders, the models' for one.
 #[derive(Clone, Debug)]
 pub struct Opfs(FileSystemDirectoryHandle);
 
@@ -27,8 +27,13 @@ extern "C" {
 }
 
 impl Opfs {
-    /// Opens it.
+    /// Opens the models' folder.
     pub async fn open() -> Result<Self, StorageError> {
+        Self::named(FOLDER).await
+    }
+
+    /// Opens the folder `name`.
+    pub async fn named(name: &str) -> Result<Self, StorageError> {
         let navigator = crate::scope().navigator();
         let storage = Reflect::get(&navigator, &"storage".into()).unwrap_or_default();
         let is_there = Reflect::get(&storage, &"getDirectory".into()).is_ok_and(|f| f.is_instance_of::<Function>());
@@ -38,7 +43,7 @@ impl Opfs {
             ));
         }
         let root: FileSystemDirectoryHandle = settled(navigator.storage().get_directory()).await?;
-        Ok(Self(folder(&root, FOLDER, true).await?))
+        Ok(Self(folder(&root, name, true).await?))
     }
 
     /// A piece, opened for reading at any place without waiting. It stays locked against writing until it is dropped.

@@ -1,0 +1,102 @@
+//! Probe: how fast this adapter decodes, measured with a small synthetic model before any model is there.
+
+use crate::{
+    decoder::Decoder,
+    error::GpuError,
+    format::{BLOCK, Format},
+    gpu::Gpu,
+    oracle::numbers,
+    pack::blocks,
+    shape::Shape,
+    tuning::{Product, Tuning},
+    weights::{Matrix, Part, Rows, Weights},
+};
+use std::ops::Range;
+
+/// Rows of the output head: what its product reads exceeds most caches.
+const ROWS: usize = 1 << 15;
+/// The same on software adapters, which have no memory of their own.
+const SOFTWARE_ROWS: usize = 1 << 12;
+/// Width of the hidden state.
+const HIDDEN: usize = 512;
+/// Positions of the cache: enough for a step to be measured.
+const CAPACITY: usize = 64;
+
+/// What a decode step costs on an adapter.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Probe {
+    /// Bytes of quantised weights that a product goes through in a second.
+    pub bytes_per_s: f64,
+    /// Seconds that a kernel takes besides reading weights.
+    pub kernel_s: f64,
+}
+
+/// Seeded weights in blocks of eight bits.
+struct Synthetic;
+
+impl Weights for Synthetic {
+    type Error = GpuError;
+
+    fn format(&self, _: Matrix) -> Result<Format, GpuError> {
+        Ok(Format::Q8)
+    }
+
+    fn rows(&self, matrix: Matrix, rows: Range<usize>, _: Format) -> Result<Rows, GpuError> {
+        let columns = if let Matrix::Down(_) = matrix { INTERMEDIATE } else { HIDDEN };
+        let count = rows.len() * blocks(columns);
+        let seed = rows.start as u64;
+        let codes = numbers(seed, count * BLOCK).into_iter().map(|value| (value * 127.0) as i8).collect();
+        Ok(Rows::Blocks { codes, scales: vec![1e-3; count] })
+    }
+
+    fn vector(&self, part: Part) -> Result<Vec<f32>, GpuError> {
+        let length = if let Part::QueryNorm(_) | Part::KeyNorm(_) = part { HEAD } else { HIDDEN };
+        Ok(vec![1.0; length])
+    }
+}
+
+/// Width of a head.
+const HEAD: usize = 64;
+/// Width of the MLP.
+const INTERMEDIATE: usize = 2 * HIDDEN;
+
+fn shape(rows: usize) -> Shape {
+    Shape {
+        vocab: rows,
+        known: rows,
+        hidden: HIDDEN,
+        intermediate: INTERMEDIATE,
+        layers: 1,
+        heads: HIDDEN / HEAD,
+        kv_heads: 2,
+        head_dim: HEAD,
+        epsilon: 1e-6,
+        qkv_bias: false,
+        output_bias: false,
+        head_norms: false,
+        tied: true,
+        capacity: CAPACITY,
+        half_cache: false,
+    }
+}
+
+impl Gpu {
+    /// Runs the synthetic model: its head gives the speed of reading, what is left of a step the cost of a kernel.
+    ///
+    /// # Errors
+    /// A device that fails or computes wrong numbers.
+    pub async fn probe(&self) -> Result<Probe, GpuError> {
+        let rows = if self.is_software { SOFTWARE_ROWS } else { ROWS };
+        let ones = vec![1.0; CAPACITY * HEAD / 2];
+        let mut decoder = Decoder::load(self, &shape(rows), &Synthetic, None, [&ones, &ones], |_| ())?;
+        // A software adapter compiles for longer than it would win.
+        let usual = self.is_software.then(Tuning::default);
+        decoder.prepare(usual.as_ref()).await?;
+        let head = Product::Head.name();
+        let chosen = decoder.trials().iter().find(|trial| trial.chosen && trial.kernel == head);
+        let micros = chosen.and_then(|trial| trial.micros).ok_or_else(|| GpuError::Wrong(head.into()))?;
+        let bytes_per_s = decoder.head_bytes() as f64 / (micros * 1e-6).max(1e-9);
+        let rest = decoder.pace.step_ms * 1e-3 - decoder.bytes_per_token() as f64 / bytes_per_s;
+        Ok(Probe { bytes_per_s, kernel_s: rest.max(0.0) / decoder.dispatches() as f64 })
+    }
+}

@@ -1,0 +1,141 @@
+//! The browser's storage when it does not do what it should, and files of this device.
+//!
+//! `cargo xtask e2e` runs it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use citer_tests::{
+    browser::Browser,
+    folder::{TemporaryFolder, copy},
+    models::Models,
+    page::Page,
+    product,
+    server::Server,
+    slow_server::SlowServer,
+};
+use serde_json::json;
+use std::{fs, process::Command};
+
+/// The shipped SLM as anybody's folder of files.
+fn shipped() -> TemporaryFolder {
+    let folder = TemporaryFolder::new();
+    copy(&product::models().join("slm"), folder.path());
+    fs::copy(product::models().join("tokenizer.json"), folder.path().join("tokenizer.json")).unwrap();
+    folder
+}
+
+/// Lets the server's pages store so many bytes.
+async fn quota(browser: &Browser, server: &Server, bytes: u64) {
+    let quota = json!({"origin": server.url(), "quotaSize": bytes});
+    browser.driver.cdp().send_raw("Storage.overrideQuotaForOrigin", quota).await.expect("the browser takes a quota");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the built product and Chrome: `cargo xtask e2e`"]
+async fn a_full_storage_is_said_to_be_full_and_nothing_stored_is_lost() {
+    let folder = shipped();
+    let site = SlowServer::start(folder.path()).await;
+    let server = Server::start(Some(&product::dist()));
+    let browser = Browser::start().await;
+    let page = Page(&browser.driver);
+    let models = Models(&page);
+    page.open(&format!("{}/?server=none", server.url())).await;
+    models.open().await;
+    models.add(site.url()).await;
+    let found = models.until("the model is found", |shelf| shelf.rows == 1).await;
+    // Room for half of it, beside what the page itself keeps.
+    let used = page.script("return navigator.storage.estimate().then(estimate => estimate.usage);", vec![]).await;
+    let half = used.as_u64().unwrap() + found.bytes / 2;
+    quota(&browser, &server, half).await;
+    models.press("resume").await;
+    let full = models.until("it says so", |shelf| shelf.said.contains("full")).await;
+    assert_eq!(full.state, "partial", "{full:?}");
+    let kept = models.stored().await;
+    page.shot("storage-full").await;
+    // With that little room the verdict is known before a download.
+    let verdict = models.until("the verdict follows", |shelf| shelf.verdict == "does-not-fit").await;
+    assert!(verdict.stored > found.stored, "what came stays: {verdict:?}");
+    quota(&browser, &server, used.as_u64().unwrap() + (64 << 20)).await;
+    models.press("resume").await;
+    let done = models.until("it is complete", |shelf| shelf.state == "complete").await;
+    assert_eq!(done.stored, done.bytes);
+    assert!(models.stored().await.len() > kept.len());
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the built product and Chrome: `cargo xtask e2e`"]
+async fn a_browser_without_site_data_answers_and_says_why_it_keeps_no_models() {
+    let server = Server::start(Some(&product::dist()));
+    // As a person sets it: sites may not save data.
+    let browser = Browser::with(json!({"profile.default_content_setting_values.cookies": 2})).await;
+    let page = Page(&browser.driver);
+    let models = Models(&page);
+    page.open(&format!("{}/?server=none", server.url())).await;
+    let engine = page.until("the engine is ready", |look| look.engine == "ready" || look.engine == "failed").await;
+    assert_eq!(engine.engine, "ready", "{}", engine.error);
+    page.mode("local-only").await;
+    page.ask("What is 3 + 4?").await;
+    let done = page.until("the answer ends", |look| look.state != "streaming").await;
+    assert_eq!(done.state, "finished", "{done:?}");
+    models.open().await;
+    let denied = models.until("it says why", |shelf| !shelf.words.is_empty()).await;
+    assert!(denied.words.contains("site data"), "{denied:?}");
+    page.shot("storage-denied").await;
+    models.add("http://127.0.0.1:9/model.gguf").await;
+    let denied = models.until("it says so again", |shelf| shelf.words.contains("site data")).await;
+    assert_eq!(denied.rows, 0, "{denied:?}");
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the built product and Chrome: `cargo xtask e2e`"]
+async fn a_file_of_this_device_is_imported_and_runs_without_a_router() {
+    let folder = TemporaryFolder::new();
+    let file = folder.path().join("small-q8.gguf");
+    let model = shipped();
+    let mut convert = Command::new(product::citer());
+    convert.arg("convert").arg(model.path()).arg(&file).args(["--dtype", "q8_0"]);
+    assert!(convert.status().unwrap().success());
+    let server = Server::start(Some(&product::dist()));
+    let browser = Browser::start().await;
+    let page = Page(&browser.driver);
+    let models = Models(&page);
+    page.open(server.url()).await;
+    models.open().await;
+    models.import(&[file.clone()]).await;
+    let done = models.until("it is complete", |shelf| shelf.state == "complete").await;
+    assert_eq!(done.stored, fs::metadata(&file).unwrap().len(), "{done:?}");
+    assert!(["runs", "slowly"].contains(&done.verdict.as_str()), "{done:?}");
+    models.press("use").await;
+    models.close().await;
+    page.until("the engine starts anew", |look| look.engine != "ready").await;
+    let look = page.until("the engine is ready", |look| look.engine == "ready" || look.engine == "failed").await;
+    assert_eq!(look.engine, "ready", "{}", look.error);
+    page.until("the server is known", |look| look.server == "available").await;
+    page.mode("router").await;
+    let help = page.script("return document.querySelector('.mode-help').textContent;", vec![]).await;
+    assert!(help.as_str().is_some_and(|help| help.contains("No router")), "{help}");
+    page.ask("What is 3 + 4?").await;
+    let answer = page.until("the answer ends", |look| look.state != "streaming").await;
+    assert_eq!(answer.state, "finished", "{answer:?}");
+    assert!(answer.sources.iter().all(|source| source == "local"), "{answer:?}");
+    assert_eq!(server.log().len(), 0, "nothing is asked of the server");
+    // The fastest kernel variants of both models are kept for the next visit.
+    let script = "return (async () => {
+        const engine = await (await navigator.storage.getDirectory()).getDirectoryHandle('engine');
+        const files = [];
+        for await (const [, file] of (await engine.getDirectoryHandle('tuning')).entries())
+            files.push(JSON.parse(await (await file.getFile()).text()));
+        return files.map(tuning => tuning.decode.head.rows);
+    })();";
+    let kept = page.script(script, vec![]).await;
+    assert_eq!(kept.as_array().map(Vec::len), Some(2), "{kept}");
+    // A file that is no model leaves nothing behind.
+    let other = folder.path().join("notes.txt");
+    fs::write(&other, "no model").unwrap();
+    models.open().await;
+    models.import(&[other]).await;
+    let refused = models.until("it is refused", |shelf| !shelf.words.is_empty()).await;
+    assert_eq!(refused.rows, 1, "{refused:?}");
+    browser.close().await;
+}
