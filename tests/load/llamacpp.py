@@ -1,10 +1,10 @@
-"""llama.cpp's server over a GGUF file: `python llamacpp.py MODEL.gguf SLOTS CONTEXT`. Ends when its input ends."""
+"""llama.cpp's server over a GGUF file: `python llamacpp.py MODEL.gguf SLOTS CONTEXT THREADS`. Ends when its input ends."""
 
 import sys
 
 import xllamacpp
 
-model, slots, context = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+model, (slots, context, threads) = sys.argv[1], map(int, sys.argv[2:5])
 params = xllamacpp.CommonParams()
 params.model.path = model
 params.n_parallel = slots
@@ -12,8 +12,8 @@ params.n_ctx = slots * context
 params.kv_unified = False
 params.cont_batching = True
 params.cache_prompt = True
-params.cpuparams.n_threads = 2
-params.cpuparams_batch.n_threads = 2
+params.cpuparams.n_threads = threads
+params.cpuparams_batch.n_threads = threads
 params.port = 0
 params.verbosity = 0
 params.warmup = True

@@ -18,6 +18,7 @@ const { values: options } = parseArgs({
     suffix: { type: "string", default: "20" },
     rounds: { type: "string", default: "1" },
     slots: { type: "string", default: "32" },
+    threads: { type: "string", default: "1,2" },
     seed: { type: "string", default: "1" },
     help: { type: "boolean", default: false },
   },
@@ -31,7 +32,8 @@ if (options.help) {
 --seconds N       a measurement (${options.seconds}); --rounds N of each (${options.rounds}), in turns
 --prompt N        tokens before the first escalation (${options.prompt})
 --suffix N        new tokens an escalation (${options.suffix}; one remote token in twenty)
---slots N         sequences that both servers take at once (${options.slots})`);
+--slots N         sequences that both servers take at once (${options.slots})
+--threads LIST    threads of llama.cpp, one measurement each (${options.threads})`);
   process.exit(0);
 }
 const number = (name) => Number(options[name]);
@@ -89,13 +91,16 @@ const servers = {
     body: (talk) => ({ position: talk.known, ids: talk.ids.slice(talk.known), max_tokens: 1, logprobs: 5 }),
     token: (answer) => answer.ids[0],
   },
-  "llama.cpp": {
-    start: () => start(options.python, ["llamacpp.py", options.gguf, options.slots, String(CONTEXT)]),
+};
+const llamacpp = (threads) => ({
+    start: () => start(options.python, ["llamacpp.py", options.gguf, options.slots, String(CONTEXT), threads]),
     open: async () => "/v1/completions",
     body: (talk) => ({ prompt: talk.ids, max_tokens: 1, temperature: 0, logprobs: 5, cache_prompt: true }),
     token: () => BEGIN,
-  },
-};
+});
+if (options.python && options.gguf) {
+  for (const threads of options.threads.split(",")) servers[`llama.cpp, ${threads} threads`] = llamacpp(threads);
+}
 
 const at = (sorted, share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? null;
 const round = (value) => (value === null ? null : Math.round(value * 1000) / 1000);
@@ -148,7 +153,7 @@ async function measure(name, address, sessions, round_) {
   };
 }
 
-const names = ["citer", ...(options.python && options.gguf ? ["llama.cpp"] : [])];
+const names = Object.keys(servers);
 const rows = [];
 for (let turn = 0; turn < number("rounds"); turn++) {
   for (const name of names) {

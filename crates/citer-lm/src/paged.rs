@@ -143,7 +143,7 @@ impl Paged {
 }
 
 fn floats<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, EngineError> {
-    tensor.into_data().to_vec::<f32>().map_err(|error| EngineError::Device(format!("{error:?}")))
+    tensor.into_data().try_to_vec::<f32>().map_err(|error| EngineError::Device(format!("{error:?}")))
 }
 
 /// Stores the new keys and values of a layer and attends, row by row. A device that gives no floats fails at the logits.

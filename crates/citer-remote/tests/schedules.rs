@@ -20,9 +20,6 @@ use std::{
     time::Duration,
 };
 
-/// Longest wait of the transport.
-const LIMIT: Duration = Duration::from_secs(5);
-
 /// Every answer a server gave: the context and the token said after it.
 type Told = HashSet<(Vec<TokenId>, TokenId)>;
 
@@ -71,14 +68,15 @@ impl Server {
                 ok(json!({"session": name, "context": 4096, "expires_in": 60}))
             }
             (Method::Post, "/v1/completions") => {
-                let prompt = ids(&parsed["prompt"]).unwrap();
+                let Some(prompt) = ids(&parsed["prompt"]) else { return error(400, "ids only") };
                 let made = self.say(&prompt, count, shift);
                 ok(
                     json!({"choices": [{"token_ids": made, "finish_reason": "length"}], "usage": {"prompt_tokens": prompt.len()}}),
                 )
             }
             (Method::Post, path) => {
-                let name = path.strip_prefix("/v1/sessions/").unwrap().strip_suffix("/tokens").unwrap();
+                let name = path.strip_prefix("/v1/sessions/").and_then(|rest| rest.strip_suffix("/tokens"));
+                let Some(name) = name else { return error(404, "not found") };
                 let position = parsed["position"].as_u64().unwrap() as usize;
                 let lost = |known: usize| {
                     let body = json!({"error": {"message": "lost", "type": "session_lost", "known": known}});
@@ -187,8 +185,7 @@ fn converse(seed: u64) -> Outcome {
                 told: told.clone(),
                 before: None,
             };
-            let net = Net::new(&clock, move |request| server.meet(request));
-            Net { limit: LIMIT, ..net }
+            Net::new(&clock, move |request| server.meet(request))
         })
         .collect();
     let policy = Policy {

@@ -174,6 +174,11 @@ impl<B> Generation<B> {
         Some(Event::Finished { finish: if is_end { Finish::Stop } else { Finish::Length }, rest })
     }
 
+    /// Whether its prompt has just been computed.
+    pub fn has_begun(&self) -> bool {
+        self.record.token_ids.len() == 1
+    }
+
     /// The computed tokens and their blocks.
     pub fn computed(&self) -> (&[TokenId], &[B]) {
         (&self.ids[..self.position], &self.blocks)

@@ -84,7 +84,7 @@ impl Default for ServeConfig {
             keys: Vec::new(),
             tls: None,
             request_timeout: Duration::from_secs(300),
-            header_timeout: Duration::from_secs(30),
+            header_timeout: Duration::from_secs(60),
             max_connections: 1_024,
             access_log: false,
             request_log: None,

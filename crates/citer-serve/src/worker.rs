@@ -23,8 +23,10 @@ use std::{
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// Tokens of a prompt that one step computes; the rest of a long prompt waits while others go on.
+/// Tokens of one prompt that a step computes; the rest of a long prompt waits while others go on.
 const PIECE: usize = 256;
+/// Tokens that a step computes in all, so that a step is never long; everybody gets at least one.
+const STEP: usize = 1_024;
 
 /// One generation to do.
 struct Job {
@@ -78,7 +80,8 @@ impl Worker {
         let thread = std::thread::Builder::new().name("citer-model".into()).spawn(move || {
             let _life = life;
             let kept = PrefixTree::new(limits.cache_bytes / backend.block_bytes().max(1));
-            Batch { backend, kept, limits, metrics, log, running: Vec::new() }.run(&inbox);
+            let context = backend.info().context;
+            Batch { backend, kept, limits, context, metrics, log, running: Vec::new() }.run(&inbox);
         })?;
         Ok((Self { jobs, alive }, thread))
     }
@@ -120,6 +123,7 @@ struct Batch<B: Backend> {
     backend: B,
     kept: PrefixTree<B::Block>,
     limits: Limits,
+    context: usize,
     metrics: Arc<Metrics>,
     log: Option<RequestLog>,
     running: Vec<(Generation<B::Block>, LogRow)>,
@@ -174,18 +178,26 @@ impl<B: Backend> Batch<B> {
         if self.running.is_empty() {
             return;
         }
-        let mut rows: Vec<_> = self.running.iter_mut().map(|(generation, _)| generation.row(PIECE)).collect();
+        let (mut left, mut waiting) = (STEP.max(self.running.len()), self.running.len());
+        let rows = self.running.iter_mut().map(|(generation, _)| {
+            waiting -= 1;
+            let row = generation.row(PIECE.min(left - waiting));
+            left -= row.tokens.len();
+            row
+        });
+        let mut rows: Vec<_> = rows.collect();
         let results = self.backend.step(&mut rows);
         let counts: Vec<usize> = rows.iter().map(|row| row.tokens.len()).collect();
-        let context = self.backend.info().context;
         let outcomes = results.into_iter().zip(counts).enumerate().rev().collect::<Vec<_>>();
         for (place, (result, tokens)) in outcomes {
             match result {
                 Ok(step) => {
-                    let ended = self.running[place].0.advance(tokens, step, &self.backend, context);
+                    let ended = self.running[place].0.advance(tokens, step, &self.backend, self.context);
                     if let Some(event) = ended {
                         let status = if let Event::Finished { finish, .. } = &event { finish.word() } else { "failed" };
                         self.leave(place, status, Some(event));
+                    } else if self.running[place].0.has_begun() {
+                        self.keep(place);
                     }
                 }
                 Err(error) => {
@@ -196,14 +208,19 @@ impl<B: Backend> Batch<B> {
         }
     }
 
+    /// Lets others share what a generation has computed.
+    fn keep(&mut self, place: usize) {
+        let (ids, blocks) = self.running[place].0.computed();
+        self.kept.insert(ids, blocks);
+        self.metrics.blocks.set(self.kept.len() as i64);
+    }
+
     fn leave(&mut self, place: usize, status: &'static str, event: Option<Event>) {
-        let (mut generation, row) = self.running.swap_remove(place);
         if status != "failed" {
-            let (ids, blocks) = generation.computed();
-            self.kept.insert(ids, blocks);
-            self.metrics.blocks.set(self.kept.len() as i64);
-            self.metrics.running.set(self.running.len() as i64);
+            self.keep(place);
         }
+        let (mut generation, row) = self.running.remove(place);
+        self.metrics.running.set(self.running.len() as i64);
         // The row is written first, so that whoever has the answer finds it in the log.
         if let Some(log) = &mut self.log {
             log.write(row.end(std::mem::take(&mut generation.record), status));
