@@ -324,8 +324,9 @@ async fn views_and_keys(page: &Page<'_>, routed: &native::Routed) {
     let remote =
         routed.trace.events.iter().find(|event| mark(event.source) == "remote" || mark(event.source) == "agreed");
     let remote = remote.unwrap().index;
-    page.script("document.querySelector(`[data-token][data-index=\"${arguments[0]}\"]`).focus();", vec![json!(remote)])
-        .await;
+    let point = "const token = document.querySelector(`[data-token][data-index=\"${arguments[0]}\"]`);
+        token.dispatchEvent(new PointerEvent('pointerover', { bubbles: true, pointerType: 'mouse' })); token.focus();";
+    page.script(point, vec![json!(remote)]).await;
     let shown = "return document.querySelector('#token-card').textContent;";
     let card = until(page, "the card opens", shown, |card| card != "").await;
     let card = card.as_str().unwrap();
