@@ -28,13 +28,25 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Starts the driver and the browser named by `CHROMEDRIVER` and `CHROME`.
+    /// Starts the driver and the browser named by `CHROMEDRIVER` and `CHROME`, for somebody who agreed to ask the LLM.
     pub async fn start() -> Self {
         Self::with(json!({})).await
     }
 
     /// The same with preferences, as a person sets them.
     pub async fn with(preferences: Value) -> Self {
+        let browser = Self::open(preferences).await;
+        let agree = json!({"source": "try { localStorage.setItem('citer.consent', 'yes') } catch {}"});
+        browser.driver.cdp().send_raw("Page.addScriptToEvaluateOnNewDocument", agree).await.unwrap();
+        browser
+    }
+
+    /// The same for somebody who was never here.
+    pub async fn start_new() -> Self {
+        Self::open(json!({})).await
+    }
+
+    async fn open(preferences: Value) -> Self {
         let profile = TemporaryFolder::new();
         let mut command = Command::new(product::told("CHROMEDRIVER"));
         let (process, port) = Process::start(command.arg("--port=0"), "started successfully on port ");

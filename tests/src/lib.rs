@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod browser;
+pub mod columns;
 pub mod folder;
+pub mod llama_cpp;
 pub mod models;
 pub mod native;
 pub mod page;

@@ -72,19 +72,22 @@ async fn a_model_is_downloaded_in_spite_of_interruptions_healed_used_and_deleted
     assert!(!asked.is_empty() && asked.iter().all(|from| *from > 0), "stored bytes are not fetched again: {asked:?}");
     let pieces: Vec<String> = models.stored().await.into_iter().map(|(name, _)| name).collect();
     let weights = prefix_of(&pieces, &done.model);
-    assert!(models.same(&done.model, &weights, &format!("{}/{WEIGHTS}", site.url())).await, "byte for byte");
+    assert!(
+        models.same(&done.model, &weights, &format!("{}/models/slm/{WEIGHTS}", server.url())).await,
+        "byte for byte"
+    );
     site.take(WEIGHTS);
 
     // Damaged on the disk, found and healed with one short request.
     let middle = format!("{weights}00001");
     models.damage(&done.model, &middle).await;
-    assert!(!models.same(&done.model, &weights, &format!("{}/{WEIGHTS}", site.url())).await);
+    assert!(!models.same(&done.model, &weights, &format!("{}/models/slm/{WEIGHTS}", server.url())).await);
     site.take(WEIGHTS);
     models.press("check").await;
     let healed = models.until("it is checked", |shelf| shelf.state == "complete" && !shelf.said.is_empty()).await;
     assert!(healed.said.contains("damaged"), "{healed:?}");
     assert!(site.take(WEIGHTS).iter().all(|from| *from > 0), "only the damaged part is fetched");
-    assert!(models.same(&done.model, &weights, &format!("{}/{WEIGHTS}", site.url())).await, "healed");
+    assert!(models.same(&done.model, &weights, &format!("{}/models/slm/{WEIGHTS}", server.url())).await, "healed");
     page.shot("models-complete").await;
 
     // Used: the same weights give the same answer, and the router that was trained for them the same scores.

@@ -15,16 +15,26 @@ pub fn absolute(address: &str) -> String {
     Url::new_with_base(address, &base).map_or_else(|_| address.into(), |url| url.href())
 }
 
+/// The origin of an address, if it has one that can be asked.
+pub fn origin(address: &str) -> Option<String> {
+    let url = Url::new(address).ok()?;
+    matches!(url.protocol().as_str(), "http:" | "https:").then(|| url.origin())
+}
+
+/// The page's own origin.
+pub fn own_origin() -> String {
+    window().location().origin().unwrap_or_default()
+}
+
 /// Whether this is the benchmark's page.
 pub fn is_bench() -> bool {
     window().location().pathname().is_ok_and(|path| path.ends_with("/bench.html") || path.ends_with("/bench"))
 }
 
-/// The LLM server: the page's own origin, or what `?server=` names; `?server=none` means no server.
-pub fn server() -> Option<String> {
+/// What `?server=` names for this visit: a server, or none with `?server=none`.
+pub fn named_server() -> Option<Option<String>> {
     let search = window().location().search().unwrap_or_default();
-    let named = UrlSearchParams::new_with_str(&search).ok().and_then(|query| query.get("server"));
-    choose(named.as_deref(), &window().location().origin().unwrap_or_default())
+    choose(UrlSearchParams::new_with_str(&search).ok()?.get("server").as_deref())
 }
 
 /// A failure on purpose that `?fault=` asks for, for tests of the page: `panic@7` after token 7 of the first answer.
@@ -34,17 +44,17 @@ pub fn fault() -> Option<Fault> {
     named.and_then(|text| Fault::parse(&text))
 }
 
-/// The server's host when it is not the page's own: the reader should know where text may go.
-pub fn foreign_server() -> Option<String> {
-    let server = Url::new(&server()?).ok()?;
-    (server.origin() != window().location().origin().unwrap_or_default()).then(|| server.host())
+/// The host of a server that is not the page's own: the reader should know where text may go.
+pub fn foreign_host(server: &str) -> Option<String> {
+    let server = Url::new(server).ok()?;
+    (server.origin() != own_origin()).then(|| server.host())
 }
 
-fn choose(named: Option<&str>, origin: &str) -> Option<String> {
+fn choose(named: Option<&str>) -> Option<Option<String>> {
     match named.map(str::trim) {
-        None | Some("") => Some(origin.to_owned()),
-        Some("none") => None,
-        Some(url) => Some(url.trim_end_matches('/').to_owned()),
+        None | Some("") => None,
+        Some("none") => Some(None),
+        Some(url) => Some(Some(url.trim_end_matches('/').to_owned())),
     }
 }
 
@@ -54,10 +64,9 @@ mod tests {
 
     #[test]
     fn the_query_names_the_server() {
-        let origin = "http://localhost:8080";
-        assert_eq!(choose(None, origin).as_deref(), Some(origin));
-        assert_eq!(choose(Some(" "), origin).as_deref(), Some(origin));
-        assert_eq!(choose(Some("none"), origin), None);
-        assert_eq!(choose(Some("https://llm.example/"), origin).as_deref(), Some("https://llm.example"));
+        assert_eq!(choose(None), None);
+        assert_eq!(choose(Some(" ")), None);
+        assert_eq!(choose(Some("none")), Some(None));
+        assert_eq!(choose(Some("https://llm.example/")), Some(Some("https://llm.example".into())));
     }
 }

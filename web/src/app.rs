@@ -1,17 +1,27 @@
 //! The page as a whole: header, conversation, composer and the panel beside them.
 
+use crate::announcer::Announcer;
 use crate::chat::Chat;
+use crate::chats::list::ChatList;
 use crate::composer::Composer;
 use crate::controls::Controls;
-use crate::conversation::Conversation;
+use crate::device::{DeviceDialog, DeviceReport};
+use crate::endpoints::EndpointsDialog;
 use crate::engine_error::EngineError;
 use crate::header::Header;
+use crate::ledger::LedgerDialog;
+use crate::measure::{Measure, MeasureDialog};
 use crate::message::Message;
 use crate::meter::Panel;
 use crate::models::{Models, ModelsDialog};
+use crate::offline::{NewVersion, Offline};
+use crate::privacy::{ConsentDialog, LockSwitch, Spans};
 use crate::samples::Samples;
 use crate::strings;
-use crate::token_card::{Shown, TokenCard};
+use crate::token_card::{Shown, TokenCard, scrolled};
+use crate::view_mode::ViewMode;
+use citer_chat::Conversation;
+use citer_core::ledger::{Outcome, Purpose};
 use leptos::prelude::*;
 use leptos::{ev, html};
 
@@ -23,10 +33,31 @@ const NEAR: i32 = 48;
 pub fn App() -> impl IntoView {
     let chat = Chat::start();
     provide_context(chat);
-    provide_context(Models::default());
+    provide_context(chat.chats);
+    provide_context(chat.network);
+    provide_context(chat.endpoints);
+    provide_context(chat.sent);
+    provide_context(DeviceReport(RwSignal::new(false)));
+    chat.network.follow();
+    Effect::new(move |before: Option<bool>| {
+        let airplane = chat.network.airplane.get();
+        if before.is_some_and(|before| before != airplane) && chat.engine.with_untracked(|e| e.info().is_some()) {
+            chat.connect();
+        }
+        airplane
+    });
+    let offline = Offline::start(chat.network, move |url, reason| {
+        let now = js_sys::Date::now();
+        chat.sent.add_request(Purpose::Other, &url, now, strings::shell::refused(&reason), Outcome::Refused);
+    });
+    provide_context(offline);
+    provide_context(Models::new(chat.network));
     let shown = RwSignal::new(None::<Shown>);
     provide_context(shown);
     let panel_open = RwSignal::new(false);
+    let list_open = RwSignal::new(false);
+    provide_context(Measure(RwSignal::new(false)));
+    let mode = RwSignal::new(ViewMode::saved());
     let adapter = move || chat.engine.with(|e| e.info().map(|info| info.adapter.clone()).unwrap_or_default());
     let memory = move || chat.engine.with(|e| e.info().map(|info| info.memory.to_string()));
     let ids = Memo::new(move |_| chat.conversation.with(Conversation::ids));
@@ -36,7 +67,7 @@ pub fn App() -> impl IntoView {
     let log = NodeRef::<html::Div>::new();
     let at_end = StoredValue::new(true);
     let on_scroll = move |_: ev::Event| {
-        shown.set(None);
+        scrolled(shown);
         if let Some(log) = log.get_untracked() {
             at_end.set_value(log.scroll_height() - log.scroll_top() - log.client_height() < NEAR);
         }
@@ -64,6 +95,9 @@ pub fn App() -> impl IntoView {
             data-server=move || chat.server.with(|server| server.name())
             data-adapter=adapter
             data-memory=memory
+            data-offline=move || offline.kept.with(|kept| kept.name())
+            data-airplane=move || chat.network.airplane.get().to_string()
+            data-view=move || mode.get().name()
             on:keydown=move |event| {
                 if event.key() != "Escape" {
                     return;
@@ -72,13 +106,17 @@ pub fn App() -> impl IntoView {
                     shown.set(None);
                 } else if panel_open.get_untracked() {
                     panel_open.set(false);
+                } else if list_open.get_untracked() {
+                    list_open.set(false);
                 } else {
                     chat.stop();
                 }
             }
         >
-            <Header panel_open/>
-            <main class="main" on:pointerdown=move |_| panel_open.set(false)>
+            <Header panel_open list_open/>
+            <NewVersion/>
+            <ChatList open=list_open/>
+            <main class="main" on:pointerdown=move |_| { panel_open.set(false); list_open.set(false); }>
                 <div class="log" node_ref=log on:scroll=on_scroll>
                     <Show when=move || ids.with(Vec::is_empty)>
                         <Samples/>
@@ -87,7 +125,7 @@ pub fn App() -> impl IntoView {
                         class="messages"
                         role="log"
                         aria-label=strings::LOG
-                        aria-live="polite"
+                        aria-live="off"
                         aria-busy=move || is_open.get().to_string()
                     >
                         <For each=move || ids.get() key=|id| *id let:id>
@@ -98,12 +136,20 @@ pub fn App() -> impl IntoView {
                 <div class="dock">
                     <EngineError/>
                     <Composer/>
+                    <Spans/>
                     <Controls/>
+                    <LockSwitch/>
                 </div>
             </main>
-            <Panel open=panel_open/>
+            <Announcer/>
+            <Panel open=panel_open mode/>
             <TokenCard/>
             <ModelsDialog/>
+            <EndpointsDialog/>
+            <LedgerDialog/>
+            <DeviceDialog/>
+            <ConsentDialog/>
+            <MeasureDialog/>
         </div>
     }
 }

@@ -3,10 +3,12 @@
 //! `?model=` names a GGUF file, `?contexts=16,512` the contexts and `?decode=32` the tokens at each.
 
 use crate::engine::EngineWorker;
+use crate::network::Network;
 use crate::{address, strings};
 use citer_core::message::{FromWorker, ToWorker};
 use leptos::prelude::*;
 use serde_json::Value;
+use wasm_bindgen_futures::spawn_local;
 use web_sys::UrlSearchParams;
 
 /// What the page shows.
@@ -37,7 +39,13 @@ pub fn Bench() -> impl IntoView {
     let engine = StoredValue::new_local(None::<EngineWorker>);
     let hear = move |message: FromWorker| match message {
         // Before this it would not hear.
-        FromWorker::Started => engine.with_value(|engine| engine.iter().for_each(|engine| engine.post(&wanted()))),
+        FromWorker::Started => spawn_local(async move {
+            let wanted = wanted();
+            if let ToWorker::Bench { model_url: Some(url), .. } = &wanted {
+                Network::default().allow(url).await;
+            }
+            engine.with_value(|engine| engine.iter().for_each(|engine| engine.post(&wanted)));
+        }),
         FromWorker::Loading { stage, progress } => {
             state.set(State::Running(strings::bench_stage(&stage, progress)));
         }

@@ -1,8 +1,8 @@
 //! The composer: where a question is typed, sent and stopped.
 
 use crate::chat::Chat;
-use crate::conversation::Conversation;
 use crate::strings;
+use citer_chat::Conversation;
 use leptos::prelude::*;
 use leptos::{ev, html};
 

@@ -1,18 +1,33 @@
 //! The header: name, engine, server, panel switch, theme, new chat.
 
 use crate::chat::Chat;
+use crate::endpoints::EndpointsButton;
 use crate::engine::{EngineState, ServerState};
+use crate::ledger::LedgerButton;
 use crate::models::ModelsButton;
+use crate::offline::AirplaneSwitch;
 use crate::theme::ThemeButton;
 use crate::{address, amount, strings};
 use leptos::prelude::*;
 
 /// The header.
 #[component]
-pub fn Header(panel_open: RwSignal<bool>) -> impl IntoView {
+pub fn Header(panel_open: RwSignal<bool>, list_open: RwSignal<bool>) -> impl IntoView {
     let chat = expect_context::<Chat>();
     view! {
         <header class="header">
+            <button
+                type="button"
+                class="button icon list-switch"
+                id="chats-switch"
+                aria-label=strings::chats::LIST
+                title=strings::chats::LIST
+                aria-controls="chats"
+                aria-expanded=move || list_open.get().to_string()
+                on:click=move |_| list_open.update(|open| *open = !*open)
+            >
+                <span aria-hidden="true">"☰"</span>
+            </button>
             <h1 class="name">{strings::NAME}</h1>
             <div class="states">
                 <EngineStatus/>
@@ -29,6 +44,9 @@ pub fn Header(panel_open: RwSignal<bool>) -> impl IntoView {
             >
                 <span class="panel-icon" aria-hidden="true"></span>
             </button>
+            <LedgerButton/>
+            <AirplaneSwitch/>
+            <EndpointsButton/>
             <ModelsButton/>
             <ThemeButton/>
             <button type="button" class="button" id="new-chat" on:click=move |_| chat.clear()>
@@ -79,11 +97,14 @@ fn EngineStatus() -> impl IntoView {
 #[component]
 fn ServerStatus() -> impl IntoView {
     let chat = expect_context::<Chat>();
-    let host = StoredValue::new(address::foreign_server());
+    let host = move || chat.server_address().and_then(|server| address::foreign_host(&server));
     let words = move || {
+        if chat.network.airplane.get() {
+            return strings::shell::AIRPLANE_STATE.to_owned();
+        }
         chat.server.with(|server| match server {
             ServerState::Unknown => strings::SERVER_UNKNOWN.to_owned(),
-            ServerState::Available(name) => host.with_value(|host| strings::server_available(name, host.as_deref())),
+            ServerState::Available(name) => strings::server_available(name, host().as_deref()),
             ServerState::Unavailable(_) => strings::SERVER_UNAVAILABLE.to_owned(),
         })
     };
@@ -94,7 +115,7 @@ fn ServerStatus() -> impl IntoView {
         })
     };
     let can_probe = move || {
-        let is_ready = chat.engine.with(|engine| engine.info().is_some());
+        let is_ready = !chat.network.airplane.get() && chat.engine.with(|engine| engine.info().is_some());
         is_ready && chat.server.with(|server| matches!(server, ServerState::Unavailable(_)))
     };
     view! {

@@ -2,24 +2,40 @@
 
 mod address;
 mod amount;
+mod announcer;
 mod app;
 mod bench;
 mod chat;
+mod chats;
 mod composer;
 mod controls;
-mod conversation;
+mod copy;
+mod device;
+mod dialog;
+mod download;
+mod endpoints;
 mod engine;
 mod engine_error;
+mod files;
 mod header;
+mod layout;
+mod ledger;
+mod measure;
 mod message;
 mod meter;
 mod models;
+mod network;
+mod offline;
+mod privacy;
+mod replay;
 mod samples;
 mod storage;
 mod strings;
 mod theme;
 mod token;
 mod token_card;
+mod view_mode;
+mod what_if;
 
 fn main() {
     console_error_panic_hook::set_once();

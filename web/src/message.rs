@@ -1,39 +1,53 @@
 //! One exchange: the question, and the answer as it streams, with its notices and its summary.
 
 use crate::chat::{Chat, is_streaming};
-use crate::conversation::{Exchange, State};
-use crate::token::{TokenText, TokenView};
-use crate::{meter, strings};
+use crate::layout;
+use crate::replay::Replay;
+use crate::strings::answer as words;
+use crate::token::TokenText;
+use crate::what_if::WhatIfPanel;
+use crate::{copy, files, meter, strings};
+use citer_chat::{Conversation, Exchange, State, export};
+use citer_core::waits::Waits;
 use leptos::prelude::*;
-use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, Url};
+use leptos::{ev, html};
 
 /// The exchange `id`.
 #[component]
 pub fn Message(id: u64) -> impl IntoView {
     let chat = expect_context::<Chat>();
-    let read = move |exchange: &dyn Fn(&Exchange) -> Option<String>| {
-        chat.conversation.with(|conversation| conversation.get(id).and_then(exchange))
-    };
-    let question = untrack(|| read(&|exchange| Some(exchange.question.clone())));
     let count = Memo::new(move |_| chat.conversation.with(|c| c.get(id).map_or(0, |e| e.tokens.len())));
     let notices = Memo::new(move |_| chat.conversation.with(|c| c.get(id).map_or(vec![], |e| e.notices.clone())));
     let state = Memo::new(move |_| {
         chat.conversation.with(|c| c.get(id).map_or(State::Failed(String::new()), |exchange| exchange.state.clone()))
     });
     let share_read = Memo::new(move |_| chat.conversation.with(|c| c.get(id).and_then(|exchange| exchange.read)));
-    let tail = move || state.with(|_| untrack(|| read(&|e| e.trace.as_ref().map(|trace| trace.tail.clone()))));
+    let blocks = Signal::derive(move || {
+        let end = chat.engine.with_untracked(|engine| engine.info().map(|info| info.end_token));
+        state.track();
+        count.track();
+        chat.conversation.with_untracked(|conversation| {
+            conversation.get(id).map_or_else(Vec::new, |exchange| match &exchange.plain {
+                Some(text) => layout::blocks(&[], text, end),
+                None => {
+                    let tail = exchange.trace.as_ref().map_or("", |trace| trace.tail.as_str());
+                    layout::blocks(&exchange.tokens, tail, end)
+                }
+            })
+        })
+    });
     let state_name = move || match state.get() {
         State::Waiting | State::Streaming => "streaming",
         State::Finished(_) => "finished",
         State::Failed(_) => "failed",
+        State::Interrupted => "interrupted",
     };
     let finish = move || match state.get() {
         State::Finished(finish) => Some(strings::finish_name(finish)),
         _ => None,
     };
     view! {
-        <div class="question"><h3 class="hidden">{strings::YOU}</h3><p>{question}</p></div>
+        <Question id/>
         <article
             class="answer"
             aria-label=strings::ANSWER
@@ -43,10 +57,9 @@ pub fn Message(id: u64) -> impl IntoView {
             aria-busy=move || state.with(is_streaming).to_string()
         >
             <TokenText answer=id>
-                <For each=move || 0..count.get() key=|index| *index let:index>
-                    <TokenView answer=id index/>
+                <For each=move || blocks.get() key=|block| block.key let:block>
+                    {block.view()}
                 </For>
-                {tail}
             </TokenText>
             {move || (state.with(is_streaming) && count.get() == 0).then(|| {
                 let words = match (state.get(), share_read.get()) {
@@ -60,7 +73,7 @@ pub fn Message(id: u64) -> impl IntoView {
                 <p class="notice" data-notice="" role="status">{notice}</p>
             </For>
             {move || end_words(chat, state.get())}
-            {move || (!state.with(is_streaming) && count.get() > 0).then(|| view! { <Summary id/> })}
+            {move || (!state.with(is_streaming)).then(|| view! { <Summary id/> })}
         </article>
     }
 }
@@ -86,42 +99,187 @@ fn end_words(chat: Chat, state: State) -> Option<AnyView> {
             };
             Some(failure.into_any())
         }
+        State::Interrupted => Some(view! { <p class="notice">{words::INTERRUPTED}</p> }.into_any()),
         State::Waiting | State::Streaming => None,
+    }
+}
+
+/// The question, which can be asked in other words, and the versions of it.
+#[component]
+fn Question(id: u64) -> impl IntoView {
+    let chat = expect_context::<Chat>();
+    let question = chat.conversation.with_untracked(|c| c.get(id).map(|e| e.question.clone()).unwrap_or_default());
+    let question = StoredValue::new(question);
+    let editing = RwSignal::new(false);
+    let field = NodeRef::<html::Textarea>::new();
+    let send = move || {
+        if let Some(field) = field.get_untracked() {
+            chat.ask_instead(id, &field.value());
+        }
+        editing.set(false);
+    };
+    Effect::new(move || {
+        if let (true, Some(field)) = (editing.get(), field.get()) {
+            // Focus fails only on elements that are not shown.
+            let _ = field.focus();
+        }
+    });
+    let on_key = move |event: ev::KeyboardEvent| match event.key().as_str() {
+        "Enter" if !event.shift_key() && !event.is_composing() => {
+            event.prevent_default();
+            send();
+        }
+        "Escape" => {
+            event.stop_propagation();
+            editing.set(false);
+        }
+        _ => {}
+    };
+    let contents = move || match editing.get() {
+        false => view! { <p>{question.get_value()}</p> }.into_any(),
+        true => view! {
+            <form class="question-edit" on:submit=move |event: ev::SubmitEvent| { event.prevent_default(); send(); }>
+                <textarea
+                    class="field"
+                    rows="3"
+                    aria-label=words::EDIT
+                    node_ref=field
+                    prop:value=question.get_value()
+                    on:keydown=on_key
+                ></textarea>
+                <button type="submit" class="button small primary" disabled=move || !chat.can_send()>
+                    {strings::SEND}
+                </button>
+                <button type="button" class="button small" on:click=move |_| editing.set(false)>{words::CANCEL}</button>
+            </form>
+        }
+        .into_any(),
+    };
+    view! {
+        <div class="question" data-question=id.to_string()>
+            <h3 class="hidden">{strings::YOU}</h3>
+            {contents}
+            <div class="question-actions">
+                <Versions id/>
+                <button
+                    type="button"
+                    class="link"
+                    data-action="edit"
+                    title=words::EDIT_HELP
+                    on:click=move |_| editing.set(true)
+                >
+                    {words::EDIT}
+                </button>
+            </div>
+        </div>
+    }
+}
+
+/// Goes between what was asked in this place.
+#[component]
+fn Versions(id: u64) -> impl IntoView {
+    let chat = expect_context::<Chat>();
+    let versions = Memo::new(move |_| chat.conversation.with(|conversation| conversation.versions(id)));
+    let place = move || versions.with(|all| all.iter().position(|version| *version == id).unwrap_or_default());
+    let go = move |to: Option<usize>| {
+        if let Some(version) = to.and_then(|to| versions.with_untracked(|all| all.get(to).copied())) {
+            chat.choose(version);
+        }
+    };
+    let is_open = move || chat.conversation.with(Conversation::is_open);
+    view! {
+        <Show when=move || versions.with(|all| all.len() > 1)>
+            <span class="versions">
+                <button
+                    type="button"
+                    class="link"
+                    data-action="version-before"
+                    aria-label=words::VERSION_BEFORE
+                    disabled=move || place() == 0 || is_open()
+                    on:click=move |_| go(place().checked_sub(1))
+                >
+                    <span aria-hidden="true">"‹"</span>
+                </button>
+                {move || words::version(place() + 1, versions.with(Vec::len))}
+                <button
+                    type="button"
+                    class="link"
+                    data-action="version-after"
+                    aria-label=words::VERSION_AFTER
+                    disabled=move || place() + 1 == versions.with(Vec::len) || is_open()
+                    on:click=move |_| go(Some(place() + 1))
+                >
+                    <span aria-hidden="true">"›"</span>
+                </button>
+            </span>
+        </Show>
     }
 }
 
 #[component]
 fn Summary(id: u64) -> impl IntoView {
     let chat = expect_context::<Chat>();
-    let split = chat.conversation.with_untracked(|c| c.get(id).map(|e| e.split.clone()).unwrap_or_default());
-    let has_trace = chat.conversation.with_untracked(|c| c.get(id).is_some_and(|e| e.trace.is_some()));
+    let exchange = chat.conversation.with_untracked(|c| c.get(id).cloned());
+    let exchange = StoredValue::new(exchange);
+    let read = move |find: fn(&Exchange) -> bool| exchange.with_value(|exchange| exchange.as_ref().is_some_and(find));
+    let split = exchange.with_value(|exchange| exchange.as_ref().map(|e| e.split.clone()).unwrap_or_default());
+    let waits: Waits = exchange.with_value(|e| e.iter().flat_map(|e| &e.tokens).map(|token| &token.event).collect());
+    let what_if = RwSignal::new(false);
+    let is_last = move || chat.conversation.with(|c| c.last().is_some_and(|last| last.id == id && !last.is_open()));
+    let can_continue = move || is_last() && read(Exchange::can_continue);
+    let has_tokens = read(|exchange| !exchange.tokens.is_empty());
+    let again = move |_| {
+        if let Some(question) = exchange.with_value(|exchange| exchange.as_ref().map(|e| e.question.clone())) {
+            chat.ask_instead(id, &question);
+        }
+    };
     let save = move |_| {
-        let trace = chat.conversation.with_untracked(|c| c.get(id).and_then(|e| e.trace.as_ref()?.to_json().ok()));
-        if let Some(json) = trace {
-            // A browser that refuses downloads says so itself.
-            let _ = download(&json, &format!("citer-trace-{id}.json"));
+        if let Some(json) = exchange.with_value(|exchange| exchange.as_ref().and_then(export::trace)) {
+            files::save(&json, &format!("citer-trace-{id}.json"), "application/json");
         }
     };
     view! {
         <footer class="summary">
-            {meter::summary(&split)}
-            <Show when=move || has_trace>
+            {has_tokens.then(|| meter::summary(&split, &waits, &untrack(|| chat.endpoints.prices())))}
+            <Show when=move || read(|exchange| !exchange.text().is_empty())>
+                <copy::Copy text=Signal::derive(move || exchange.with_value(|e| e.as_ref().map(Exchange::text)).unwrap_or_default())/>
+            </Show>
+            <Show when=can_continue>
+                <button type="button" class="link" data-action="continue" on:click=move |_| chat.continue_answer(id)>
+                    {words::CONTINUE}
+                </button>
+            </Show>
+            <button
+                type="button"
+                class="link"
+                data-action="again"
+                title=words::AGAIN_HELP
+                disabled=move || !chat.can_send()
+                on:click=again
+            >
+                {words::AGAIN}
+            </button>
+            <Show when=move || has_tokens>
+                <button
+                    type="button"
+                    class="link"
+                    data-action="what-if"
+                    title=words::WHAT_IF_HELP
+                    aria-expanded=move || what_if.get().to_string()
+                    on:click=move |_| what_if.update(|open| *open = !*open)
+                >
+                    {words::WHAT_IF}
+                </button>
+                {exchange.get_value().map(|exchange| view! { <Replay exchange/> })}
+            </Show>
+            <Show when=move || read(|exchange| exchange.trace.is_some())>
                 <button type="button" class="link" title=strings::SAVE_TRACE_HELP on:click=save>
                     {strings::SAVE_TRACE}
                 </button>
             </Show>
         </footer>
+        <Show when=move || what_if.get()>
+            {exchange.get_value().map(|exchange| view! { <WhatIfPanel exchange/> })}
+        </Show>
     }
-}
-
-fn download(json: &str, name: &str) -> Result<(), JsValue> {
-    let options = BlobPropertyBag::new();
-    options.set_type("application/json");
-    let blob = Blob::new_with_str_sequence_and_options(&js_sys::Array::of1(&json.into()), &options)?;
-    let url = Url::create_object_url_with_blob(&blob)?;
-    let link: HtmlAnchorElement = document().create_element("a")?.unchecked_into();
-    link.set_href(&url);
-    link.set_download(name);
-    link.click();
-    Url::revoke_object_url(&url)
 }

@@ -1,7 +1,12 @@
 //! The meter: who made how many tokens and what was sent; with the legend, in the panel beside the conversation.
 
 use crate::chat::Chat;
+use crate::device::DeviceButton;
+use crate::measure::MeasureButton;
+use crate::view_mode::{ViewChoice, ViewMode};
 use crate::{amount, strings};
+use citer_core::prices::Prices;
+use citer_core::waits::Waits;
 use citer_core::{ForcedReason, Source, Split};
 use leptos::prelude::*;
 
@@ -10,7 +15,7 @@ const SOURCES: [Source; 4] = [Source::Local, Source::Agreed, Source::Remote, Sou
 
 /// The panel: split of the last answer and of the conversation, and the legend.
 #[component]
-pub fn Panel(open: RwSignal<bool>) -> impl IntoView {
+pub fn Panel(open: RwSignal<bool>, mode: RwSignal<ViewMode>) -> impl IntoView {
     let chat = expect_context::<Chat>();
     let last = Memo::new(move |_| {
         chat.conversation.with(|c| c.last().map(|exchange| exchange.split.clone()).unwrap_or_default())
@@ -20,11 +25,14 @@ pub fn Panel(open: RwSignal<bool>) -> impl IntoView {
         <aside class="panel" id="panel" aria-label=strings::PANEL class:open=move || open.get()>
             <Meter title=strings::SPLIT_LAST split=last/>
             <Meter title=strings::SPLIT_ALL split=all/>
+            <MeasureButton/>
+            <ViewChoice mode/>
             <section class="legend">
                 <h2>{strings::LEGEND}</h2>
                 <dl>{SOURCES.map(legend_entry).into_iter().collect_view()}</dl>
                 <p class="quiet">{strings::LEGEND_HELP}</p>
             </section>
+            <p><DeviceButton/></p>
         </aside>
     }
 }
@@ -71,16 +79,31 @@ fn Meter(title: &'static str, split: Memo<Split>) -> impl IntoView {
 }
 
 /// An answer's split in one line; its words carry the tokens' marks, so it explains them too.
-pub fn summary(split: &Split) -> impl IntoView + use<> {
+pub fn summary(split: &Split, waits: &Waits, prices: &Prices) -> impl IntoView + use<> {
     let counts = SOURCES.map(|source| (strings::source(source), count(split, source)));
     let counts = counts.into_iter().filter(|(_, count)| *count > 0).map(|(name, count)| {
         view! { <span>{count}" "<span class="mark" data-source=name>{name}</span></span> }
     });
+    let spent = &split.spent;
+    let cost = (*prices != Prices::default()).then(|| strings::measure::money(prices.usd(spent)));
+    let waited = (spent.calls > 0).then(|| strings::waited(&amount::time(waits.paid_ms), spent.calls));
     view! {
         <span>{strings::tokens(split.tokens())}</span>
         {counts.collect_view()}
-        <span>{strings::sent(&amount::bytes(split.spent.bytes_sent))}</span>
+        <span>{strings::sent(&amount::bytes(spent.bytes_sent))}</span>
+        {waited.map(|words| view! { <span>{words}</span> })}
+        {cost.map(|words| view! { <span>{words}</span> })}
     }
+}
+
+/// Tokens a second of the last answer, by the engine's own time.
+pub fn speed(chat: Chat) -> Option<String> {
+    chat.conversation.with(|conversation| {
+        let tokens = &conversation.last()?.tokens;
+        // The first one holds the time of reading the question.
+        let ms: f64 = tokens.iter().skip(1).map(|token| token.event.compute_ms).sum();
+        (ms > 0.0).then(|| strings::speed((tokens.len() - 1) as f64 * 1000.0 / ms))
+    })
 }
 
 fn count(split: &Split, source: Source) -> u64 {

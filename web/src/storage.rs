@@ -4,10 +4,32 @@ use leptos::prelude::window;
 
 /// The unsent question.
 pub const DRAFT: &str = "citer.draft";
+/// The conversation that is shown.
+pub const OPEN: &str = "citer.open";
 /// Who may make tokens.
 pub const MODE: &str = "citer.mode";
 /// The model of the library that is used; none means the shipped one.
 pub const MODEL: &str = "citer.model";
+/// Whether the reader agreed that servers are asked.
+pub const CONSENT: &str = "citer.consent";
+/// Conversations that stay on the device.
+pub const LOCKED: &str = "citer.locked";
+/// Texts that the reader marked as sensitive.
+pub const MARKS: &str = "citer.marks";
+/// Texts that look sensitive and may be sent all the same.
+pub const RELEASED: &str = "citer.released";
+/// What was sent.
+pub const LEDGER: &str = "citer.ledger";
+/// The servers of the LLM.
+pub const ENDPOINTS: &str = "citer.endpoints";
+/// Keys that the reader wants kept.
+pub const KEY: &str = "citer.key";
+/// Whether the network is switched off.
+pub const AIRPLANE: &str = "citer.airplane";
+/// Origins that may be asked besides the page's own.
+pub const ALLOWED: &str = "citer.allowed";
+/// How answers are shown.
+pub const VIEW: &str = "citer.view";
 /// Light or dark.
 pub const THEME: &str = "citer.theme";
 
@@ -22,4 +44,9 @@ pub fn set(key: &str, value: &str) {
         // A full or forbidden storage costs only the memory.
         let _ = if value.is_empty() { storage.remove_item(key) } else { storage.set_item(key, value) };
     }
+}
+
+/// The key of a conversation's unsent question; one that is not begun has no name yet.
+pub fn draft_of(conversation: &str) -> String {
+    if conversation.is_empty() { DRAFT.to_owned() } else { format!("{DRAFT}.{conversation}") }
 }

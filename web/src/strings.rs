@@ -1,6 +1,14 @@
 //! Every English text of the page, in one place.
 
+pub mod answer;
+pub mod chats;
+pub mod device;
+pub mod endpoints;
+pub mod ledger;
+pub mod measure;
 pub mod models;
+pub mod privacy;
+pub mod shell;
 
 use citer_core::{Finish, ForcedReason, Mode, Source};
 use citer_tasks::Family;
@@ -67,9 +75,13 @@ pub const CARD_SCORE: &str = "Router score";
 pub const CARD_SLM: &str = "Small model";
 pub const CARD_LLM: &str = "Large model";
 pub const CARD_COMPUTE: &str = "Compute";
-pub const CARD_WAIT: &str = "Wait";
+pub const CARD_WAIT: &str = "Wait: paid / hidden";
 pub const CARD_BYTES: &str = "Bytes sent / received";
 pub const CARD_TOKENS: &str = "Tokens sent / cached";
+pub const CARD_MONEY: &str = "Cost";
+pub const CARD_SERVER: &str = "Server's compute";
+pub const CARD_RETRIES: &str = "Requests repeated";
+pub const CARD_RESERVE: &str = "From the reserve of an earlier request";
 pub const END_OF_ANSWER: &str = "end of answer";
 pub const NO_TEXT: &str = "part of a character";
 
@@ -145,7 +157,7 @@ pub fn reason(reason: ForcedReason) -> &'static str {
         ForcedReason::Busy => "The server was busy.",
         ForcedReason::BadAnswer => "The server's answer could not be used.",
         ForcedReason::Budget => "The budget was spent.",
-        ForcedReason::Cooldown => "The server had failed too often in this answer.",
+        ForcedReason::Cooldown => "The server had failed and was left alone for a while.",
     }
 }
 
@@ -178,12 +190,23 @@ pub fn finish_name(finish: Finish) -> &'static str {
     }
 }
 
+/// How fast the engine was.
+pub fn speed(tokens_per_second: f64) -> String {
+    format!("{tokens_per_second:.1} tokens a second")
+}
+
 pub fn tokens(count: u64) -> String {
     if count == 1 { "1 token".into() } else { format!("{count} tokens") }
 }
 
 pub fn sent(bytes: &str) -> String {
     format!("{bytes} sent")
+}
+
+/// What asking cost in time.
+pub fn waited(time: &str, calls: u64) -> String {
+    let requests = if calls == 1 { "1 request".into() } else { format!("{calls} requests") };
+    format!("{time} waited for {requests}")
 }
 
 pub fn family(family: Family) -> &'static str {

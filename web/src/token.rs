@@ -1,38 +1,11 @@
-//! Tokens on the page: a span each, marked by source; pointer and arrow keys open the token's card.
+//! The tokens of an answer: pointer and arrow keys open a token's card.
 
-use crate::chat::Chat;
 use crate::strings;
 use crate::token_card::Shown;
 use leptos::ev;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, EventTarget, HtmlElement};
-
-/// One token of an answer.
-#[component]
-pub fn TokenView(answer: u64, index: usize) -> impl IntoView {
-    let chat = expect_context::<Chat>();
-    let end = chat.engine.with_untracked(|engine| engine.info().map(|info| info.end_token));
-    let event = chat.conversation.with_untracked(|c| c.get(answer)?.tokens.get(index).map(|token| token.event.clone()));
-    event.map(|event| {
-        let source = strings::source(event.source);
-        let is_end = end == Some(event.id);
-        view! {
-            <span
-                class="token"
-                class:end=is_end
-                tabindex=if index == 0 { "0" } else { "-1" }
-                aria-describedby="token-card"
-                data-token=event.id.to_string()
-                data-index=index.to_string()
-                data-source=source
-                data-score=format!("{:.4}", event.score)
-            >
-                {event.text}
-            </span>
-        }
-    })
-}
 
 /// The text of an answer: watches pointer and keys for all of its tokens.
 #[component]
@@ -51,16 +24,19 @@ pub fn TokenText(answer: u64, children: Children) -> impl IntoView {
     };
     let on_key = move |event: ev::KeyboardEvent| {
         let Some(from) = token_at(event.target()) else { return };
-        let all = from.parent_element();
+        let all = tokens_beside(&from);
+        // A token may have several pieces; the first one stands for it.
+        let index = from.get_attribute("data-index");
+        let here = all.iter().position(|token| token.get_attribute("data-index") == index).unwrap_or_default();
         let to = match event.key().as_str() {
-            "ArrowRight" | "ArrowDown" => next(&from, Element::next_element_sibling),
-            "ArrowLeft" | "ArrowUp" => next(&from, Element::previous_element_sibling),
-            "Home" => all.and_then(|all| all.first_element_child()),
-            "End" => all.and_then(|all| all.last_element_child()),
+            "ArrowRight" | "ArrowDown" => all[here..].iter().skip(1).find(|token| is_seen(token)),
+            "ArrowLeft" | "ArrowUp" => all[..here].iter().rev().find(|token| is_seen(token)),
+            "Home" => all.iter().find(|token| is_seen(token)),
+            "End" => all.iter().rev().find(|token| is_seen(token)),
             _ => return,
         };
         event.prevent_default();
-        if let Some(to) = to.as_ref().and_then(JsCast::dyn_ref::<HtmlElement>) {
+        if let Some(to) = to.and_then(JsCast::dyn_ref::<HtmlElement>) {
             // Focus fails only on elements that are not shown.
             let _ = to.focus();
         }
@@ -71,7 +47,7 @@ pub fn TokenText(answer: u64, children: Children) -> impl IntoView {
         show(token);
     };
     view! {
-        <p
+        <div
             class="text"
             role="group"
             aria-label=strings::ANSWER_TEXT
@@ -82,26 +58,31 @@ pub fn TokenText(answer: u64, children: Children) -> impl IntoView {
             on:keydown=on_key
         >
             {children()}
-        </p>
+        </div>
     }
 }
 
 fn token_at(target: Option<EventTarget>) -> Option<Element> {
-    target?.dyn_into::<Element>().ok()?.closest("[data-token]").ok()?
+    target?.dyn_into::<Element>().ok()?.closest("[data-index]").ok()?
 }
 
-/// The nearest token in one direction that has something to see.
-fn next(from: &Element, step: fn(&Element) -> Option<Element>) -> Option<Element> {
-    let mut to = step(from)?;
-    while to.text_content().unwrap_or_default().is_empty() && !to.class_list().contains("end") {
-        to = step(&to)?;
-    }
-    Some(to)
+/// All tokens of the answer, in order.
+fn tokens_beside(token: &Element) -> Vec<Element> {
+    let text = token.closest(".text").ok().flatten();
+    let list = text.and_then(|text| text.query_selector_all("[data-token]").ok());
+    let Some(list) = list else { return Vec::new() };
+    (0..list.length()).filter_map(|at| list.get(at)?.dyn_into().ok()).collect()
+}
+
+/// Whether there is something to see of a token.
+fn is_seen(token: &Element) -> bool {
+    !token.text_content().unwrap_or_default().is_empty() || token.class_list().contains("end")
 }
 
 /// Makes `token` the only one of its answer in the page's tab order.
 fn keep_in_tab_order(token: &Element) {
-    let before = token.parent_element().and_then(|all| all.query_selector("[tabindex='0']").ok().flatten());
+    let before =
+        token.closest(".text").ok().flatten().and_then(|all| all.query_selector(".token[tabindex='0']").ok().flatten());
     let set = |element: &Element, index| element.dyn_ref::<HtmlElement>().map(|element| element.set_tab_index(index));
     before.and_then(|before| set(&before, -1));
     set(token, 0);

@@ -1,9 +1,10 @@
 //! The token card: who made a token, why, what both models thought, and what it cost. One element for all tokens.
 
 use crate::chat::Chat;
-use crate::conversation::Token;
 use crate::{amount, strings};
-use citer_core::{Candidate, Source, TokenId};
+use citer_chat::Token;
+use citer_core::prices::Prices;
+use citer_core::{Candidate, Mode, Spent, TokenId};
 use leptos::prelude::*;
 use web_sys::Element;
 
@@ -32,6 +33,13 @@ impl Shown {
     }
 }
 
+/// The page scrolled: the card of the token that has the focus moves along, any other one goes.
+pub fn scrolled(shown: RwSignal<Option<Shown>>) {
+    let Some(before) = shown.get_untracked() else { return };
+    let focused = document().active_element().filter(|element| element.has_attribute("data-token"));
+    shown.set(focused.and_then(|token| Shown::at(before.answer, &token)));
+}
+
 /// The card.
 #[component]
 pub fn TokenCard() -> impl IntoView {
@@ -40,9 +48,13 @@ pub fn TokenCard() -> impl IntoView {
     let place = move || shown.with(|shown| shown.as_ref().map(|shown| shown.place.clone()).unwrap_or_default());
     let contents = move || {
         let shown = shown.get()?;
-        let token = chat.conversation.with_untracked(|c| c.get(shown.answer)?.tokens.get(shown.index).cloned())?;
+        let (token, mode) = chat.conversation.with_untracked(|c| {
+            let exchange = c.get(shown.answer)?;
+            let mode = exchange.settings.as_ref().map(|settings| settings.mode).unwrap_or_default();
+            Some((exchange.tokens.get(shown.index).cloned()?, mode))
+        })?;
         let end = chat.engine.with_untracked(|engine| engine.info().map(|info| info.end_token));
-        Some(contents(&token, end))
+        Some(contents(&token, mode, &untrack(|| chat.endpoints.prices()), end))
     };
     view! {
         <div class="card" id="token-card" role="tooltip" style=place hidden=move || shown.with(Option::is_none)>
@@ -51,23 +63,31 @@ pub fn TokenCard() -> impl IntoView {
     }
 }
 
-fn contents(token: &Token, end: Option<TokenId>) -> impl IntoView + use<> {
+fn contents(token: &Token, mode: Mode, prices: &Prices, end: Option<TokenId>) -> impl IntoView + use<> {
     let event = &token.event;
-    let reason = match event.source {
-        Source::Forced(reason) => Some(strings::reason(reason)),
-        _ => None,
-    };
+    let why = strings::answer::why(event.source, mode);
     let critical = event.score < event.threshold;
     let scale = format!("--score:{};--threshold:{}", event.score, event.threshold);
     let asked = event.source.was_asked();
     let rows = [
         Some((strings::CARD_COMPUTE, amount::time(event.compute_ms))),
-        asked.then(|| (strings::CARD_WAIT, amount::time(event.wait_ms))),
+        asked.then(|| {
+            let paid = (event.wait_ms - event.hidden_ms).max(0.0);
+            (strings::CARD_WAIT, format!("{} / {}", amount::time(paid), amount::time(event.hidden_ms)))
+        }),
+        (event.server_ms > 0.0).then(|| (strings::CARD_SERVER, amount::time(event.server_ms))),
+        (event.retries > 0).then(|| (strings::CARD_RETRIES, event.retries.to_string())),
+        event.reserved.then(|| (strings::CARD_RESERVE, String::new())),
         asked.then(|| {
             let (sent, received) = (amount::bytes(event.bytes_sent), amount::bytes(event.bytes_received));
             (strings::CARD_BYTES, format!("{sent} / {received}"))
         }),
         asked.then(|| (strings::CARD_TOKENS, format!("{} / {}", event.tokens_sent, event.tokens_cached))),
+        (asked && *prices != Prices::default()).then(|| {
+            let mut spent = Spent::default();
+            spent.add(event);
+            (strings::CARD_MONEY, strings::measure::money(prices.usd(&spent)))
+        }),
     ];
     let rows = rows.into_iter().flatten().map(|(name, value)| view! { <dt>{name}</dt><dd>{value}</dd> });
     view! {
@@ -75,7 +95,7 @@ fn contents(token: &Token, end: Option<TokenId>) -> impl IntoView + use<> {
             <code>{visible(&event.text, end == Some(event.id))}</code>
             <span class="mark" data-source=strings::source(event.source)>{strings::source(event.source)}</span>
         </p>
-        <p>{strings::source_help(event.source)}" "{reason}</p>
+        <p>{strings::source_help(event.source)}" "{why}</p>
         <div class="card-score">
             <span class="card-name">{strings::CARD_SCORE}</span>
             <span>{strings::score(event.score, event.threshold, critical)}</span>

@@ -1,13 +1,15 @@
 //! `citer ask`: one routed answer in the terminal, made by the same decoder as the page's.
 
 use crate::Failure;
+use crate::paint::{Paint, show};
+use crate::reach::Reach;
+use citer_core::message::{Role, Turn};
 use citer_core::notice::Notices;
-use citer_core::{Mode, RoutedDecoder, Settings, Source, Split, StopFlag, TokenEvent, Trace};
-use citer_lm::{SlmFiles, device};
-use citer_remote::{OptionalRemote, Remote};
-use std::io::{IsTerminal, Write};
+use citer_core::{Mode, RoutedDecoder, Settings, Split, StopFlag, Trace};
+use citer_lm::{LocalVocabulary, SlmFiles, device};
+use citer_remote::SharedVocabulary;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::Arc;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -16,9 +18,6 @@ pub struct Args {
     /// Folder of the pair.
     #[arg(long, default_value = "web/models")]
     models: PathBuf,
-    /// Address of the LLM's server, such as http://127.0.0.1:8080; without it the answer is local.
-    #[arg(long)]
-    server: Option<String>,
     /// Threshold instead of the router card's.
     #[arg(long)]
     threshold: Option<f32>,
@@ -28,35 +27,39 @@ pub struct Args {
     /// Print the answer's trace as JSON instead of the text.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    reach: Reach,
 }
 
 pub fn run(args: &Args) -> Result<(), Failure> {
     let (mut engine, card) = SlmFiles::read(&args.models)?.engine(usize::MAX, &device::cpu())?;
+    let vocabulary: SharedVocabulary = Arc::new(LocalVocabulary::new(engine.shared_tokenizer(), engine.format()));
     let prompt = engine.format().question(engine.tokenizer(), &args.question)?;
-    let mode = if args.server.is_some() { Mode::Router } else { Mode::LocalOnly };
+    let mode = if args.reach.server.is_empty() { Mode::LocalOnly } else { Mode::Router };
     let threshold = args.threshold.unwrap_or(card.threshold);
     let settings = Settings { mode, threshold, max_tokens: args.max_tokens, ..Settings::default() };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let answer = runtime.block_on(async {
-        let mut remote = OptionalRemote::default();
-        if let Some(url) = &args.server {
-            let mut server = Remote::new(url, None, Duration::from_secs(5))?;
-            server.probe().await?;
-            remote = OptionalRemote(Some(server));
+        let mut servers = args.reach.connect(&vocabulary).await?;
+        if mode == Mode::Router && servers.remotes().next().is_none() {
+            return Err("no server can be used: start `citer serve` or leave --server out".into());
         }
+        servers.begin(&[Turn { role: Role::User, content: args.question.clone() }], prompt.len());
         let mut notices = Notices::default();
-        let colour = std::io::stdout().is_terminal();
+        let paint = Paint::of_output();
         let stop = StopFlag::default();
         let mut decoder = RoutedDecoder::new();
-        let made = decoder.answer(&mut engine, &mut remote, &prompt, &settings, &stop, |event| {
+        let made = decoder.answer(&mut engine, &mut servers, &prompt, &settings, &stop, |event| {
             if !args.json {
-                show(&piece(event, colour));
+                show(&paint.token(event));
                 if let Some(notice) = notices.due(event) {
                     eprintln!("\n[{notice}]");
                 }
             }
         });
-        Ok::<_, Failure>(made.await?)
+        let made = made.await?;
+        servers.close().await;
+        Ok::<_, Failure>(made)
     })?;
     let split: Split = answer.events.iter().collect();
     let tail = answer.tail.clone();
@@ -67,22 +70,4 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         show(&format!("{tail}\n\n{split}\n"));
     }
     Ok(())
-}
-
-/// Prints at once. A reader that is gone sees nothing; the answer goes on.
-fn show(text: &str) {
-    let mut out = std::io::stdout();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-}
-
-/// A token's text, coloured by its source on a terminal.
-fn piece(event: &TokenEvent, colour: bool) -> String {
-    let code = match event.source {
-        _ if !colour => return event.text.clone(),
-        Source::Local => return event.text.clone(),
-        Source::Agreed => "36",
-        Source::Remote => "1;35",
-        Source::Forced(_) => "33",
-    };
-    format!("\u{1b}[{code}m{}\u{1b}[0m", event.text)
 }

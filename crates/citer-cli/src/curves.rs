@@ -5,6 +5,7 @@ use crate::{Failure, eval::Args};
 use citer_lm::{Config, Router, RouterCard, hash::sha256, pair};
 use citer_tasks::{Question, Split, suite};
 use citer_train::bootstrap::Interval;
+use citer_train::evaluate::Report;
 use citer_train::fit::Objective;
 use citer_train::measure::{Policy, SHARES, measure, thresholds};
 use citer_train::results::Results;
@@ -51,13 +52,8 @@ pub fn run(
         false => questions.iter().take(500).cloned().collect(),
     };
     let signals: Vec<Signal> = named.iter().map(|(_, signal)| signal.clone()).collect();
-    let mut chosen = thresholds(workers, &validation, &signals, &SHARES, stop)?;
-    // The recommended threshold is measured exactly.
-    if let Some(ours) = chosen.first_mut() {
-        ours.push(f64::from(card.threshold));
-        ours.sort_by(f64::total_cmp);
-        ours.dedup();
-    }
+    // The recommended threshold is measured exactly, and all policies at its share.
+    let chosen = thresholds(workers, &validation, &signals, &SHARES, Some(card.threshold.into()), stop)?;
     let policies: Vec<Policy> = named
         .into_iter()
         .zip(chosen)
@@ -73,7 +69,7 @@ pub fn run(
     let seconds = started.elapsed().as_secs_f64();
     let classes =
         classes::routed(workers, questions, &Signal::Router(router.clone()), f64::from(card.threshold), stop)?;
-    let rates = args.costs.rates(workers)?;
+    let rates = args.pair.costs.rates(workers)?;
     let mut environment: Vec<(String, String)> = match crate::eval::environment() {
         serde_json::Value::Object(fields) => {
             fields.into_iter().map(|(name, value)| (name, value.to_string().trim_matches('"').to_owned())).collect()
@@ -84,7 +80,7 @@ pub fn run(
     environment.push(("seed".into(), args.seed.to_string()));
     environment.push(("seconds".into(), format!("{seconds:.0}")));
     environment.push(("SLM sha256".into(), card.slm_sha256.clone()));
-    environment.push(("LLM sha256".into(), card.llm_sha256.clone()));
+    environment.push(("LLM".into(), workers.llm.name()));
     let reading = Reading {
         policy: OURS.into(),
         threshold: f64::from(card.threshold),
@@ -95,13 +91,14 @@ pub fn run(
     let rounds = record.rounds;
     let best = rounds.iter().find(|round| round.number == card.training.best_round);
     let reliability = best.map_or(Vec::new(), |round| round.reliability.clone());
-    let files: String = args.data.data.iter().map(|path| format!(" --data {}", path.display())).collect();
-    let suite = if files.is_empty() { format!(" --per-family {}", args.per_family) } else { files };
-    let command = format!("citer eval{suite} --seed {} --curves {}", args.seed, folder.display());
+    let words = std::env::args().skip(1);
+    let quoted = words.map(|word| if word.contains(char::is_whitespace) { format!("'{word}'") } else { word });
+    let command = std::iter::once("citer".to_owned()).chain(quoted).collect::<Vec<_>>().join(" ");
+    let report = Report::new(questions, &measurement, card.threshold);
     let results = Results { command, environment, reading, reliability, rounds, classes, measurement };
     let summary = results.write(folder)?;
     println!("{} questions in {seconds:.0} s; report: {}\n", questions.len(), folder.join("results.html").display());
-    print!("{}\n{}", table(&summary), against(&summary));
+    print!("{}\n{}\n{}", crate::eval::table(&report), table(&summary), against(&summary));
     Ok(())
 }
 
@@ -111,7 +108,7 @@ fn record(args: &Args, card: &RouterCard) -> Result<Record, Failure> {
     let advice =
         |e: std::io::Error| format!("{}: {e}; run `citer train` and name its folder with --runs", path.display());
     let record: Record = serde_json::from_slice(&std::fs::read(&path).map_err(advice)?)?;
-    let router = sha256(&std::fs::read(args.models.join(pair::ROUTER))?);
+    let router = sha256(&std::fs::read(args.pair.router_place().join(pair::ROUTER))?);
     if (&record.slm_sha256, &record.llm_sha256, &record.router_sha256) != (&card.slm_sha256, &card.llm_sha256, &router)
     {
         return Err(format!(

@@ -139,6 +139,20 @@ mod tests {
     }
 
     #[test]
+    fn parquet_files_give_the_questions_of_the_same_rows_as_json() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parquet");
+        let load =
+            |name: &str| Data { data: vec![folder.join(name)], task: None, split: None, limit: None }.load().unwrap();
+        for (name, count) in [("commonsense_qa-validation", 3), ("cqa-train", 2)] {
+            let [parquet, json] = ["parquet", "jsonl"].map(|ending| load(&format!("{name}.{ending}")));
+            assert_eq!((parquet.len(), &parquet), (count, &json), "{name}");
+        }
+        let two = &load("commonsense_qa-validation.parquet")[1];
+        assert!(two.prompt.starts_with("What falls from clouds?\n(A) rain\n(B) sand\n(C) keys\n(D) glass\n(E) café\n"));
+        assert_eq!((two.gold.as_str(), two.choices.len()), ("A", 5));
+    }
+
+    #[test]
     fn files_that_cannot_be_used_are_errors_that_name_them() {
         let failure = |data: &Data| data.load().err().unwrap().to_string();
         let (unknown, path) = data("rows.jsonl", "{}\n");

@@ -2,13 +2,15 @@
 //! all answers kept on disk.
 
 use crate::Failure;
-use citer_core::RemoteError;
+use citer_core::{RemoteError, TokenId};
+use citer_lm::{Tokenizer, hash::sha256};
 use citer_remote::{Continuation, Remote};
 use citer_train::TrainError;
 use citer_train::cost::Prices;
+use citer_train::probe::Probe;
 use citer_train::responses::{Origin, Responses, Spent};
 use citer_train::teacher::{Ask, Reply};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -20,7 +22,7 @@ pub const IN_FLIGHT: usize = 16;
 #[derive(clap::Args, Clone)]
 pub struct Servers {
     /// Ask this server for the LLM's tokens instead of loading the pair's LLM; may be repeated. It must take and give
-    /// token ids of the pair's vocabulary at /v1/completions (citer serve, vLLM, llama.cpp).
+    /// token ids of the pair's vocabulary (citer serve, vLLM, llama.cpp, SGLang).
     #[arg(long, value_name = "URL")]
     server: Vec<String>,
     /// Name of the servers' model; their first one by default.
@@ -44,8 +46,6 @@ pub struct Servers {
 pub struct Served {
     /// How it is asked.
     pub ask: Arc<Responses<Endpoints>>,
-    /// Its name.
-    pub name: String,
 }
 
 impl Served {
@@ -62,15 +62,19 @@ impl Served {
 }
 
 impl Servers {
-    /// The LLM behind the servers, if any are named. All of them must serve one model with the vocabulary `tokenizer`.
-    pub fn open(&self, tokenizer_sha256: &str) -> Result<Option<Served>, Failure> {
+    /// The LLM behind the servers, if any are named. All of them must serve one model with the vocabulary in
+    /// `tokenizer`, a tokenizer.json.
+    pub fn open(&self, tokenizer: &[u8]) -> Result<Option<Served>, Failure> {
         if self.server.is_empty() {
             return Ok(None);
         }
+        let tokenizer_sha256 = sha256(tokenizer);
+        let prompts = Probe::prompts(&Tokenizer::from_json(tokenizer)?)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let mut name: Option<String> = None;
         let mut endpoints = Vec::new();
         let mut room: Option<usize> = None;
+        let mut probe: Option<Probe> = None;
         for url in &self.server {
             let mut remote = Remote::new(url, self.model.clone().or(name.clone()), Duration::from_secs(self.timeout))?;
             if let Some(variable) = &self.key_from {
@@ -79,7 +83,7 @@ impl Servers {
             }
             let found = runtime.block_on(remote.probe()).map_err(|e| format!("{url}: {e}"))?;
             match &found.tokenizer_sha256 {
-                Some(theirs) if theirs != tokenizer_sha256 => {
+                Some(theirs) if *theirs != tokenizer_sha256 => {
                     return Err(
                         format!("{url} has another vocabulary than the pair: its token ids mean other text").into()
                     );
@@ -89,6 +93,25 @@ impl Servers {
             }
             room = found.context.map(|context| context as usize).into_iter().chain(room).min();
             name.get_or_insert(found.name);
+            // Two models may have one name.
+            let said = |prompt: &[TokenId], most: usize| {
+                let wrong = |detail: String| TrainError::Teacher(format!("{url}: {detail}"));
+                let found = runtime.block_on(remote.tokens(prompt, most as u32)).map_err(|e| wrong(e.to_string()))?;
+                let (read, sent) = (found.tokens_sent, prompt.len());
+                if read != sent as u64 {
+                    return Err(wrong(format!(
+                        "it reads {read} tokens where {sent} were sent: let it add none of its own"
+                    )));
+                }
+                Ok(reply(found))
+            };
+            let said = Probe::of(&prompts, said)?;
+            if probe.as_ref().is_some_and(|first| !first.same(&said)) {
+                return Err(
+                    format!("{url} answers otherwise than {}: they serve different LLMs", self.server[0]).into()
+                );
+            }
+            probe.get_or_insert(said);
             endpoints.push((url.clone(), remote));
         }
         let name = format!("served as {}", name.unwrap_or_default());
@@ -96,8 +119,8 @@ impl Servers {
             .map_err(|e| format!("{}: {e}; check the folder and its permissions", self.answers.display()))?;
         let endpoints = Endpoints { runtime, endpoints, next: AtomicUsize::new(0), retries: self.retries, room };
         let path = self.answers.join("answers.jsonl");
-        let ask = Responses::open(Path::new(&path), &Origin::new(name.clone(), tokenizer_sha256), endpoints)?;
-        Ok(Some(Served { ask: Arc::new(ask), name }))
+        let origin = Origin::new(name, tokenizer_sha256, probe.unwrap_or_default());
+        Ok(Some(Served { ask: Arc::new(Responses::open(&path, &origin, endpoints)?) }))
     }
 }
 
@@ -111,7 +134,7 @@ pub struct Endpoints {
 }
 
 impl Ask for Endpoints {
-    fn ask(&self, prefix: &[citer_core::TokenId], most: usize) -> Result<Reply, TrainError> {
+    fn ask(&self, prefix: &[TokenId], most: usize) -> Result<Reply, TrainError> {
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         let mut problems = Vec::new();
         for attempt in 0..=self.retries {

@@ -1,21 +1,17 @@
 //! `citer eval`: accuracy of SLM, routed pair and LLM on held-out questions, with 95 % intervals.
 
 use crate::data::{Data, report_skips};
-use crate::endpoints::{IN_FLIGHT, Servers};
-use crate::label::teacher;
-use crate::{Failure, costs::Costs, shutdown::Interrupted};
-use citer_lm::{LlmFiles, RouterCard, SlmFiles, device, hash::sha256, pair};
+use crate::{Failure, pair::Pair, shutdown::Interrupted};
+use citer_lm::{RouterCard, pair};
 use citer_tasks::{Split, suite};
 use citer_train::evaluate::{Report, Score, alone, report};
-use citer_train::models::LONGEST;
-use citer_train::{card, recipes, teacher::Teacher, workers::Workers};
+use citer_train::{card, recipes, store::write};
 use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Folder of the pair.
-    #[arg(long, default_value = "web/models")]
-    pub models: PathBuf,
+    #[command(flatten)]
+    pub pair: Pair,
     #[command(flatten)]
     pub data: Data,
     /// Held-out questions of the generated suite a family, without --data.
@@ -31,7 +27,7 @@ pub struct Args {
     #[arg(long)]
     only: Option<String>,
     /// Also write the cards in the pair's folder from what is measured.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "slm")]
     cards: bool,
     /// Print JSON instead of a table.
     #[arg(long)]
@@ -42,29 +38,16 @@ pub struct Args {
     /// Folder where `citer train` left the rounds' figures and the baselines' routers.
     #[arg(long, default_value = "crates/citer-train/results/baselines")]
     pub runs: PathBuf,
-    #[command(flatten)]
-    pub costs: Costs,
-    /// Most tokens of an answer.
-    #[arg(long, default_value_t = LONGEST)]
-    max_tokens: usize,
-    /// Questions in work at once; as many as the processor has threads, 16 with servers.
-    #[arg(long)]
-    workers: Option<usize>,
-    #[command(flatten)]
-    servers: Servers,
 }
 
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let device = device::cpu();
     let generated = args.data.data.is_empty();
     let questions = if generated { suite(Split::Test, args.seed, args.per_family) } else { args.data.load()? };
     let interrupted = Interrupted::listen();
     let stop = || interrupted.is_set();
     if let Some(name) = &args.only {
-        let files = LlmFiles::read(&args.models, name)?;
-        let threads = args.workers.unwrap_or_else(crate::threads);
-        let llm = Teacher::Files(&files);
-        let workers = Workers { slm: &files, llm, device: &device, threads, longest: args.max_tokens };
+        let opened = args.pair.alone(name)?;
+        let workers = opened.workers()?;
         let (questions, skipped) = workers.fitting(questions)?;
         report_skips(&skipped);
         let done = shower(questions.len());
@@ -72,18 +55,15 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         println!("{}", serde_json::to_string_pretty(&score)?);
         return Ok(());
     }
+    let opened = args.pair.open()?;
+    let workers = opened.workers()?;
     // Reading the SLM's files as the page does checks the router's card against them.
-    let (slm, card) = SlmFiles::read(&args.models)?.engine(1, &device)?;
+    let (slm, card) = args.pair.routed()?.engine(1, workers.device)?;
     let router = slm.router().cloned().ok_or("the pair has no router: run `citer train`")?;
-    let slm = LlmFiles::read(&args.models, pair::SLM)?;
-    let served = args.servers.open(&sha256(&slm.tokenizer))?;
-    let llm = if served.is_none() { Some(LlmFiles::read(&args.models, pair::LLM)?) } else { None };
-    let llm = teacher(served.as_ref(), llm.as_ref())?;
-    if llm.name() != card.llm_sha256 {
-        eprintln!("the router was trained with another LLM ({}), not with {}", card.llm_sha256, llm.name());
+    let llm = workers.llm.name();
+    if llm != card.llm_sha256 {
+        eprintln!("the router was trained with the LLM {}; here it is {llm}", card.llm_sha256);
     }
-    let threads = args.workers.unwrap_or_else(|| if served.is_some() { IN_FLIGHT } else { crate::threads() });
-    let workers = Workers { slm: &slm, llm, device: &device, threads, longest: args.max_tokens };
     let (questions, skipped) = workers.fitting(questions)?;
     report_skips(&skipped);
     let done = shower(questions.len());
@@ -93,7 +73,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let threshold = args.threshold.unwrap_or(card.threshold);
     let report = report(&workers, &router, threshold, &questions, &done, &stop)?;
     if args.cards {
-        write_cards(&args.models, &card, &report)?;
+        write_cards(args.pair.folder(), &card, &report)?;
     }
     if args.json {
         let document = serde_json::json!({"environment": environment(), "seed": args.seed, "report": report});
@@ -126,13 +106,14 @@ pub fn environment() -> serde_json::Value {
 fn write_cards(models: &Path, router: &RouterCard, report: &Report) -> Result<(), Failure> {
     for (name, score) in [(pair::SLM, &report.slm), (pair::LLM, &report.llm)] {
         let text = card::model_card(name, &recipes::recipe(name)?, score, report);
-        std::fs::write(models.join(name).join("README.md"), text)?;
+        write(&models.join(name).join("README.md"), text.as_bytes())?;
     }
-    std::fs::write(models.join(pair::ROUTER).with_file_name("README.md"), card::router_card(router, report))?;
-    Ok(())
+    let text = card::router_card(router, report);
+    Ok(write(&models.join(pair::ROUTER).with_file_name("README.md"), text.as_bytes())?)
 }
 
-fn table(report: &Report) -> String {
+/// The three ways side by side, family by family.
+pub fn table(report: &Report) -> String {
     let columns: [(&str, &Score); 3] = [("SLM", &report.slm), ("routed", &report.routed), ("LLM", &report.llm)];
     let mut text =
         format!("{} questions a family, threshold {:.4}; 95 % intervals\n\n", report.per_family, report.threshold);

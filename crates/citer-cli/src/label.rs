@@ -1,24 +1,18 @@
 //! `citer label`: the states of gold answers with what both models say there, on disk.
 
 use crate::data::Data;
-use crate::endpoints::{IN_FLIGHT, Served, Servers};
-use crate::{Failure, costs::Costs, shutdown::Interrupted};
-use citer_lm::pair::{LLM, SLM};
-use citer_lm::{LlmFiles, SlmFiles, device};
+use crate::endpoints::Served;
+use crate::{Failure, costs::Costs, pair::Pair, shutdown::Interrupted};
 use citer_tasks::{Question, Split, suite};
 use citer_train::label::{Rule, Summary};
 use citer_train::labelling::{Job, Progress, label, saving};
-use citer_train::models::LONGEST;
 use citer_train::recipes;
-use citer_train::teacher::Teacher;
-use citer_train::workers::Workers;
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Folder of the pair.
-    #[arg(long, default_value = "web/models")]
-    models: PathBuf,
+    #[command(flatten)]
+    pair: Pair,
     /// Folder for the labels; a run that was stopped goes on from what it holds.
     #[arg(long, default_value = "runs/labels")]
     out: PathBuf,
@@ -37,16 +31,6 @@ pub struct Args {
     /// Questions to measure what the shortcut saves on; 0 leaves that out.
     #[arg(long, default_value_t = 20)]
     saving: usize,
-    /// Most tokens of an answer.
-    #[arg(long, default_value_t = LONGEST)]
-    max_tokens: usize,
-    /// Questions in work at once; as many as the processor has threads, 16 with servers.
-    #[arg(long)]
-    workers: Option<usize>,
-    #[command(flatten)]
-    servers: Servers,
-    #[command(flatten)]
-    costs: Costs,
 }
 
 /// The generated questions that routers are trained on: another seed than pre-training's, so the same pool of problems
@@ -72,19 +56,15 @@ pub fn shower<'a>(served: Option<&'a Served>, costs: &'a Costs) -> impl Fn(Progr
 }
 
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let device = device::cpu();
-    let slm = LlmFiles::read(&args.models, SLM)?;
-    let served = args.servers.open(&citer_lm::hash::sha256(&slm.tokenizer))?;
-    let llm = if served.is_none() { Some(LlmFiles::read(&args.models, LLM)?) } else { None };
-    let teacher = teacher(served.as_ref(), llm.as_ref())?;
-    let threads = args.workers.unwrap_or_else(|| if served.is_some() { IN_FLIGHT } else { crate::threads() });
-    let workers = Workers { slm: &slm, llm: teacher, device: &device, threads, longest: args.max_tokens };
+    let opened = args.pair.open()?;
+    let workers = opened.workers()?;
+    let (served, costs) = (opened.served.as_ref(), &args.pair.costs);
     let questions =
         if args.data.data.is_empty() { training_suite(args.seed, args.per_family) } else { args.data.load()? };
     let rule = match args.threshold {
         None => Rule::slm_alone(),
         Some(threshold) => {
-            let (engine, _) = SlmFiles::read(&args.models)?.engine(1, &device)?;
+            let (engine, _) = args.pair.routed()?.engine(1, workers.device)?;
             let router = engine.router().cloned().ok_or("the pair has no router: run `citer train`")?;
             Rule::router(router, threshold, &format!("threshold {threshold}"))?
         }
@@ -92,7 +72,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let interrupted = Interrupted::listen();
     let stop = || interrupted.is_set();
     let job = Job { questions: &questions, rule: &rule, mixed: args.threshold.is_some(), folder: Some(&args.out) };
-    let labelled = label(&workers, &job, &shower(served.as_ref(), &args.costs), &stop)?;
+    let labelled = label(&workers, &job, &shower(served, costs), &stop)?;
     let summary = Summary::total(&labelled);
     let skipped: Vec<_> = questions
         .iter()
@@ -105,27 +85,18 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     if let Some(saving) = &saving {
         println!("{saving}");
     }
-    if let Some(served) = &served {
-        println!("{}", served.bill(&args.costs.prices()));
+    if let Some(served) = served {
+        println!("{}", served.bill(&costs.prices()));
     }
     let document = serde_json::json!({
         "environment": crate::eval::environment(),
         "labels": summary,
         "shortcut": saving,
-        "spent": served.as_ref().map(|served| served.ask.spent()),
-        "usd": served.as_ref().map(|served| served.ask.spent().usd(&args.costs.prices())),
+        "spent": served.map(|served| served.ask.spent()),
+        "usd": served.map(|served| served.ask.spent().usd(&costs.prices())),
     });
     let text = serde_json::to_string_pretty(&document)? + "\n";
     citer_train::store::write(&args.out.join("summary.json"), text.as_bytes())?;
     println!("labels: {}", args.out.display());
     Ok(())
-}
-
-/// The LLM that is asked: servers where named, else the pair's own.
-pub fn teacher<'a>(served: Option<&Served>, llm: Option<&'a LlmFiles>) -> Result<Teacher<'a>, Failure> {
-    match (served, llm) {
-        (Some(served), _) => Ok(Teacher::Asked { ask: served.ask.clone(), name: served.name.clone() }),
-        (None, Some(files)) => Ok(Teacher::Files(files)),
-        (None, None) => Err("there is no LLM: name a server or a pair with one".into()),
-    }
 }

@@ -2,7 +2,9 @@
 
 mod ask;
 mod bench;
+mod bench_remote;
 mod bench_training;
+mod chat;
 mod convert;
 mod costs;
 mod curves;
@@ -10,10 +12,15 @@ mod data;
 mod endpoints;
 mod eval;
 mod export;
+mod key;
 mod label;
+mod paint;
+mod pair;
 mod pretrain;
+mod reach;
 mod serve;
 mod shutdown;
+mod spending;
 mod synth;
 mod train;
 
@@ -42,14 +49,20 @@ enum Command {
     Eval(eval::Args),
     /// Serve the LLM with an OpenAI-compatible API, and the chat page.
     Serve(serve::Args),
+    /// Make an API key for `serve`.
+    Key(key::Args),
     /// Answer one question in the terminal, with or without a server.
     Ask(ask::Args),
+    /// Talk in the terminal: presets, budgets, several servers, and a summary of each answer.
+    Chat(chat::Args),
     /// Convert a model to safetensors or GGUF.
     Convert(convert::Args),
     /// Write a model of a published shape with random weights.
     Synth(synth::Args),
     /// Measure a model's speed on the graphics adapter.
     Bench(bench::Args),
+    /// Measure what a critical token costs over connections of several round trips, and print JSON.
+    BenchRemote(bench_remote::Args),
 }
 
 /// What ends the program with a message.
@@ -68,10 +81,13 @@ fn main() -> ExitCode {
         Command::BenchTraining(args) => bench_training::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Key(args) => key::run(&args),
         Command::Ask(args) => ask::run(&args),
+        Command::Chat(args) => chat::run(&args),
         Command::Convert(args) => convert::run(&args),
         Command::Synth(args) => synth::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::BenchRemote(args) => bench_remote::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -101,6 +117,7 @@ mod tests {
             "README.md",
             "ARCHITECTURE.md",
             "CHANGELOG.md",
+            "crates/citer-serve/README.md",
             "crates/citer-train/README.md",
             "web/models/slm/README.md",
             "web/models/llm/README.md",

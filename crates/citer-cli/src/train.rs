@@ -1,24 +1,23 @@
 //! `citer train`: labels states, fits and calibrates the router in rounds, and chooses its threshold.
 
 use crate::data::{Data, disjoint, hold_out, report_skips};
-use crate::endpoints::{IN_FLIGHT, Servers};
-use crate::label::{shower, teacher, training_suite};
-use crate::{Failure, costs::Costs, shutdown::Interrupted};
-use citer_lm::pair::{self, LLM, RouterCard, SLM};
-use citer_lm::{LlmFiles, Router, RouterTraining, ThresholdAt, device, hash::sha256};
+use crate::label::{shower, training_suite};
+use crate::{Failure, pair::Pair, shutdown::Interrupted};
+use citer_lm::pair::{ROUTER, ROUTER_CARD, RouterCard};
+use citer_lm::{Router, RouterTraining, ThresholdAt, hash::sha256};
 use citer_tasks::{Question, Split, suite};
 use citer_train::fit::{Charge, Objective, fit};
-use citer_train::models::LONGEST;
+use citer_train::label::Rule;
+use citer_train::labelling::Job;
 use citer_train::rounds::{Plan, Record, Target, Trained, train};
-use citer_train::store::digest;
+use citer_train::store::{Store, digest, write};
 use citer_train::{recipes, workers::Workers};
 use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Folder of the pair; receives router/.
-    #[arg(long, default_value = "web/models")]
-    models: PathBuf,
+    #[command(flatten)]
+    pair: Pair,
     /// Folder for the labels, the rounds' figures and the baselines' routers; a training that was stopped goes on from
     /// the labels it holds.
     #[arg(long, default_value = "runs/router")]
@@ -61,16 +60,6 @@ pub struct Args {
     /// Seed of questions and weights.
     #[arg(long, default_value_t = recipes::SEED)]
     seed: u64,
-    /// Most tokens of an answer.
-    #[arg(long, default_value_t = LONGEST)]
-    max_tokens: usize,
-    /// Questions in work at once; as many as the processor has threads, 16 with servers.
-    #[arg(long)]
-    workers: Option<usize>,
-    #[command(flatten)]
-    servers: Servers,
-    #[command(flatten)]
-    costs: Costs,
 }
 
 /// The baselines' routers by file name, with their names in tables: what `citer eval --curves` compares with.
@@ -86,70 +75,53 @@ pub const FIRST: &str = "round-1";
 pub const ROUNDS: &str = "rounds.json";
 
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let device = device::cpu();
-    let slm = LlmFiles::read(&args.models, SLM)?;
-    let served = args.servers.open(&sha256(&slm.tokenizer))?;
-    let llm = if served.is_none() { Some(LlmFiles::read(&args.models, LLM)?) } else { None };
-    let threads = args.workers.unwrap_or_else(|| if served.is_some() { IN_FLIGHT } else { crate::threads() });
-    let llm = teacher(served.as_ref(), llm.as_ref())?;
-    let workers = Workers { slm: &slm, llm, device: &device, threads, longest: args.max_tokens };
+    let opened = args.pair.open()?;
+    let workers = opened.workers()?;
+    let (slm, served, costs) = (&opened.slm, opened.served.as_ref(), &args.pair.costs);
     let (questions, validation, source) = args.questions(&workers)?;
-    if let Some(folder) = &args.labels {
-        link(folder, &args.runs.join(LABELS).join("round-1"))?;
-    }
     let labels = args.runs.join(LABELS);
+    if let Some(folder) = &args.labels {
+        let rule = Rule::slm_alone();
+        let run = Job { questions: &questions, rule: &rule, mixed: false, folder: None }.run(&workers);
+        let made = Store::begun(folder, &run)?;
+        let made = made.ok_or_else(|| format!("{}: there are no labels: run `citer label`", folder.display()))?;
+        Store::open(&labels.join("round-1"), &run)?.take(&made)?;
+    }
     let plan = Plan {
         questions: &questions,
         validation: &validation,
         objective: args.objective()?,
         rounds: args.rounds,
         target: args.target(),
-        rates: args.costs.rates(&workers)?,
+        rates: costs.rates(&workers)?,
         labels: Some(&labels),
         seed: args.seed,
     };
     let interrupted = Interrupted::listen();
     let stop = || interrupted.is_set();
     let mut say = |line: String| println!("{line}");
-    let trained = train(&workers, &plan, &mut say, &shower(served.as_ref(), &args.costs), &stop)?;
+    let trained = train(&workers, &plan, &mut say, &shower(served, costs), &stop)?;
     let record = Record {
         slm_sha256: sha256(&slm.weights),
         llm_sha256: workers.llm.name(),
         router_sha256: sha256(&futures::executor::block_on(trained.router.save())?),
         rounds: trained.rounds.clone(),
     };
-    citer_train::store::write(&args.runs.join(ROUNDS), (serde_json::to_string_pretty(&record)? + "\n").as_bytes())?;
+    write(&args.runs.join(ROUNDS), (serde_json::to_string_pretty(&record)? + "\n").as_bytes())?;
     save(&trained.first, &args.runs.join(format!("{FIRST}.safetensors")))?;
     for (name, _, objective) in BASELINES {
         println!("baseline {name}");
-        let fitted = fit(&trained.labels, objective, args.seed, &device, &mut say)?;
+        let fitted = fit(&trained.labels, objective, args.seed, workers.device, &mut say)?;
         save(&fitted.router, &args.runs.join(format!("{name}.safetensors")))?;
     }
-    if let Some(served) = &served {
-        println!("{}", served.bill(&args.costs.prices()));
+    if let Some(served) = served {
+        println!("{}", served.bill(&costs.prices()));
     }
-    write(args, &trained, &questions, &source, &workers)
+    export(args, &trained, &questions, &source, &workers)
 }
 
 /// Labels of a round within the run's folder.
 const LABELS: &str = "labels";
-
-/// Takes labels that are already there as the first round's. What they are of is checked when they are opened.
-fn link(from: &Path, to: &Path) -> Result<(), Failure> {
-    if to.exists() {
-        return Ok(());
-    }
-    std::fs::create_dir_all(to)?;
-    let entries = std::fs::read_dir(from).map_err(|e| format!("{}: {e}; run `citer label` first", from.display()))?;
-    for entry in entries {
-        let entry = entry?;
-        let name = entry.file_name();
-        if name.to_string_lossy().starts_with("part-") || name == "run.json" {
-            std::fs::copy(entry.path(), to.join(name))?;
-        }
-    }
-    Ok(())
-}
 
 impl Args {
     /// Questions to train on, questions to validate on, and what they are in words.
@@ -177,8 +149,8 @@ impl Args {
         let Some(lambda) = self.lambda else { return Ok(Objective::Preference) };
         let (lambda, charge) = match self.cost_in.as_str() {
             "share" => (lambda, Charge::Share),
-            "kb" => (lambda / 1e3, Charge::Bytes(self.costs.wire())),
-            "usd" => (lambda * 1e3, Charge::Usd(self.costs.prices())),
+            "kb" => (lambda / 1e3, Charge::Bytes(self.pair.costs.wire())),
+            "usd" => (lambda * 1e3, Charge::Usd(self.pair.costs.prices())),
             other => return Err(format!("costs are not counted in {other}: choose share, kb or usd").into()),
         };
         Ok(Objective::Reward { lambda, charge })
@@ -195,11 +167,11 @@ impl Args {
 }
 
 fn save(router: &Router, path: &Path) -> Result<(), Failure> {
-    Ok(std::fs::write(path, futures::executor::block_on(router.save())?)?)
+    Ok(write(path, &futures::executor::block_on(router.save())?)?)
 }
 
 /// Writes the router and its card into the pair's folder.
-fn write(
+fn export(
     args: &Args,
     trained: &Trained,
     questions: &[Question],
@@ -244,12 +216,13 @@ fn write(
             })
             .collect(),
     };
-    let path = args.models.join(pair::ROUTER);
+    let place = args.pair.router_place();
+    let path = place.join(ROUTER);
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
     save(&trained.router, &path)?;
-    std::fs::write(args.models.join(pair::ROUTER_CARD), serde_json::to_string_pretty(&card)? + "\n")?;
+    write(&place.join(ROUTER_CARD), (serde_json::to_string_pretty(&card)? + "\n").as_bytes())?;
     println!(
         "round {}: threshold {:.4} gives {} remote tokens and {} right answers on validation questions",
         trained.best, chosen.threshold, chosen.remote, chosen.accuracy

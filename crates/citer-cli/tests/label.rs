@@ -71,8 +71,13 @@ fn labels_survive_kills_at_any_moment() {
 
 /// A server of the shipped LLM and its address.
 fn serve() -> (Child, String) {
+    serve_from(&models())
+}
+
+/// A server of the LLM of the pair in `models`.
+fn serve_from(models: &Path) -> (Child, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_citer"));
-    command.args(["serve", "--listen", "127.0.0.1:0", "--models"]).arg(models());
+    command.args(["serve", "--listen", "127.0.0.1:0", "--models"]).arg(models);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -144,12 +149,144 @@ fn an_address_without_a_server_and_a_folder_of_another_llm_are_said_so() {
     assert!(!done && said.contains("http://127.0.0.1:1") && said.contains("cannot be reached"), "{said}");
     let (mut server, url) = serve();
     std::fs::create_dir_all(&answers).unwrap();
-    let other = "{\"version\":1,\"llm\":\"served as another\",\"tokenizer_sha256\":\"x\"}\n";
+    let other = "{\"version\":2,\"llm\":\"served as another\",\"tokenizer_sha256\":\"x\"}\n";
     std::fs::write(answers.join("answers.jsonl"), other).unwrap();
     let more = ["--server", &url, "--answers", &answers.to_string_lossy()];
     let (done, said) = finish(label(&out.join("labels"), 1, &more));
     server.kill().unwrap();
     server.wait().unwrap();
     assert!(!done && said.contains("these answers come from served as another"), "{said}");
+    std::fs::remove_dir_all(out).unwrap();
+}
+
+/// A copy of the shipped pair.
+fn copy_of_models(name: &str) -> PathBuf {
+    let to = folder(name);
+    for file in
+        ["tokenizer.json", "slm/config.json", "slm/model.safetensors", "llm/config.json", "llm/model.safetensors"]
+    {
+        std::fs::create_dir_all(to.join(file).parent().unwrap()).unwrap();
+        std::fs::copy(models().join(file), to.join(file)).unwrap();
+    }
+    to
+}
+
+fn stop(mut server: Child) {
+    server.kill().unwrap();
+    server.wait().unwrap();
+}
+
+#[test]
+fn two_llms_of_one_name_are_never_mixed() {
+    let (other, out) = (copy_of_models("two-models"), folder("two-labels"));
+    for file in ["config.json", "model.safetensors"] {
+        std::fs::copy(other.join("slm").join(file), other.join("llm").join(file)).unwrap();
+    }
+    let run = |answers: &str, urls: &[&str]| {
+        let answers = out.join(answers).to_string_lossy().into_owned();
+        let servers = urls.iter().flat_map(|url| ["--server", url]);
+        let more: Vec<&str> = servers.chain(["--answers", &answers]).collect();
+        finish(label(&out.join("labels"), 1, &more))
+    };
+    let ((first, url), (second, other_url)) = (serve(), serve_from(&other));
+    let (done, said) = run("one", &[&url]);
+    assert!(done, "{said}");
+    // The answers on disk, the labels on disk, and servers side by side.
+    let (done, said) = run("one", &[&other_url]);
+    assert!(!done && said.contains("from another LLM of the same name"), "{said}");
+    let (done, said) = run("two", &[&other_url]);
+    assert!(!done && said.contains("of another run (llm differ)"), "{said}");
+    let (done, said) = run("three", &[&url, &other_url]);
+    assert!(!done && said.contains("they serve different LLMs"), "{said}");
+    let (done, said) = run("one", &[&url]);
+    assert!(done, "{said}");
+    [first, second].into_iter().for_each(stop);
+    [other, out].iter().for_each(|folder| std::fs::remove_dir_all(folder).unwrap());
+}
+
+#[test]
+fn labels_named_to_the_training_are_used_or_refused_and_never_passed_over() {
+    let (pair, place) = (copy_of_models("train-models"), folder("train-labels"));
+    let (eight, nine, runs) = (place.join("eight"), place.join("nine"), place.join("runs"));
+    for (out, per_family) in [(&eight, 8), (&nine, 9)] {
+        let (done, said) = finish(label(out, per_family, &[]));
+        assert!(done, "{said}");
+    }
+    let train = |per_family: &str, labels: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_citer"));
+        command
+            .args(["train", "--rounds", "1", "--validation", "4", "--per-family", per_family, "--models"])
+            .arg(&pair);
+        command.arg("--runs").arg(&runs).arg("--labels").arg(labels);
+        finish(command)
+    };
+    let (done, said) = train("8", &place.join("nowhere"));
+    assert!(!done && said.contains("run `citer label`"), "{said}");
+    let (done, said) = train("8", &nine);
+    assert!(!done && said.contains("nine") && said.contains("of another run (questions"), "{said}");
+    let (done, said) = train("8", &eight);
+    assert!(done, "{said}");
+    // Times differ from run to run, so these are the same labels and not others made anew.
+    let rows = |folder: &Path| std::fs::read(folder.join("part-00001.jsonl")).unwrap();
+    assert_eq!(rows(&eight), rows(&runs.join("labels/round-1")));
+    let (done, said) = train("9", &nine);
+    assert!(!done && said.contains("round-1") && said.contains("of another run (questions"), "{said}");
+    [pair, place].iter().for_each(|folder| std::fs::remove_dir_all(folder).unwrap());
+}
+
+#[test]
+fn an_slm_lies_anywhere_and_must_have_the_llms_vocabulary() {
+    let (place, out) = (folder("other-slm"), folder("other-slm-labels"));
+    let slm = place.join("student");
+    std::fs::create_dir_all(&slm).unwrap();
+    let (done, said) = finish(label(&out.join("pair"), 4, &[]));
+    assert!(done, "{said}");
+    let run = |folder: &str| finish(label(&out.join(folder), 4, &["--slm", &slm.to_string_lossy()]));
+    let (done, said) = run("nothing");
+    assert!(!done && said.contains("student/config.json"), "{said}");
+    for file in ["config.json", "model.safetensors"] {
+        std::fs::copy(models().join("slm").join(file), slm.join(file)).unwrap();
+    }
+    let (done, said) = run("nothing");
+    assert!(!done && said.contains("student/tokenizer.json"), "{said}");
+    // Beside the folder, as in a pair, or in it.
+    for tokenizer in [place.join("tokenizer.json"), slm.join("tokenizer.json")] {
+        std::fs::copy(models().join("tokenizer.json"), &tokenizer).unwrap();
+        let (done, said) = run("elsewhere");
+        assert!(done, "{said}");
+        assert_eq!(tables(&out.join("pair")), tables(&out.join("elsewhere")));
+        std::fs::remove_dir_all(out.join("elsewhere")).unwrap();
+    }
+    // A router trained for it lies with it, and is measured with it.
+    let citer = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_citer"));
+        command.args(args).args(["--slm", &slm.to_string_lossy(), "--models"]).arg(models());
+        finish(command)
+    };
+    let runs = out.join("runs").to_string_lossy().into_owned();
+    let (done, said) = citer(&["train", "--rounds", "1", "--per-family", "8", "--validation", "4", "--runs", &runs]);
+    assert!(done && slm.join("router/router.json").is_file(), "{said}");
+    let (done, said) = citer(&["eval", "--per-family", "2"]);
+    assert!(done && said.contains("| all |"), "{said}");
+    let mut other = std::fs::read_to_string(slm.join("tokenizer.json")).unwrap();
+    other.push('\n');
+    std::fs::write(slm.join("tokenizer.json"), other).unwrap();
+    let (done, said) = run("mismatched");
+    assert!(!done && said.contains("student has another tokenizer.json than"), "{said}");
+    assert!(!out.join("mismatched").exists(), "nothing is written for a pair that does not fit");
+    [place, out].iter().for_each(|folder| std::fs::remove_dir_all(folder).unwrap());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_said_so_and_the_run_goes_on_when_there_is_room() {
+    let out = folder("full-disk");
+    // Whatever is written to this device fails as on a full disk.
+    std::os::unix::fs::symlink("/dev/full", out.join("part-00001.safetensors.new")).unwrap();
+    let (done, said) = finish(label(&out, 10, &["--workers", "1"]));
+    assert!(!done && said.contains("part-00001") && said.contains("the disk is full: make room"), "{said}");
+    assert!(said.contains("32 of 50 questions are labelled and kept"), "{said}");
+    let (done, said) = finish(label(&out, 10, &["--workers", "1"]));
+    assert!(done && tables(&out).len() == 2, "{said}");
     std::fs::remove_dir_all(out).unwrap();
 }

@@ -67,8 +67,8 @@ pub enum DecodeError<E: std::error::Error + 'static> {
         /// Size of the vocabulary.
         vocab: usize,
     },
-    /// The threshold or the budget's share is infinite or not a number.
-    #[error("the threshold and the budget's share must be numbers: set them between 0 and 1")]
+    /// A threshold, a share or a sum of money is infinite or not a number.
+    #[error("threshold, shares and money must be numbers: set threshold and shares between 0 and 1")]
     NotANumber,
     /// The local model failed. The tokens emitted before are here; the next answer starts from an empty KV cache.
     #[error("the local model failed ({source}): the text so far is kept; load the model again to go on")]

@@ -4,10 +4,9 @@ use crate::{
     budget::Spent,
     event::{ForcedReason, Source, TokenId},
     local::LocalStep,
-    remote::{RemoteModel, RemoteToken},
-    settings::{Mode, Settings},
+    remote::{RemoteError, RemoteToken},
+    settings::{Mode, Settings, is_critical},
 };
-use web_time::Instant;
 
 /// The token that stands, who made it, and the LLM's answer if one came, usable or not.
 pub(crate) struct Decision {
@@ -15,48 +14,56 @@ pub(crate) struct Decision {
     pub source: Source,
     pub reply: Option<RemoteToken>,
     pub wait_ms: f64,
+    pub hidden_ms: f64,
+    pub retries: u32,
 }
 
-/// Decides on the SLM's `step` after `prefix`. Whatever goes wrong remotely, the SLM's token stands.
-pub(crate) async fn decide<R: RemoteModel>(
-    remote: &mut R,
-    prefix: &[TokenId],
-    step: &LocalStep,
-    settings: &Settings,
-    spent: &Spent,
-    vocab: usize,
-) -> Decision {
-    let keep = |source| Decision { id: step.token, source, reply: None, wait_ms: 0.0 };
-    let ask = match settings.mode {
+impl Decision {
+    /// The SLM's token stands.
+    pub fn keep(step: &LocalStep, source: Source) -> Self {
+        Self { id: step.token, source, reply: None, wait_ms: 0.0, hidden_ms: 0.0, retries: 0 }
+    }
+
+    /// A token that the LLM said together with the one before it.
+    pub fn rest(step: &LocalStep, token: TokenId) -> Self {
+        let reply = RemoteToken { token, reserved: true, ..RemoteToken::default() };
+        Self { id: token, source: source(step, token), reply: Some(reply), wait_ms: 0.0, hidden_ms: 0.0, retries: 0 }
+    }
+
+    /// What the LLM's answer to a request makes of the SLM's `step`. Whatever went wrong, the SLM's token stands.
+    pub fn of(step: &LocalStep, outcome: Result<RemoteToken, RemoteError>, vocab: usize) -> Self {
+        let unknown = |id: &TokenId| *id as usize >= vocab;
+        match outcome {
+            Ok(reply) if unknown(&reply.token) || reply.rest.iter().any(unknown) => {
+                let reply = RemoteToken { top: Vec::new(), rest: Vec::new(), ..reply };
+                Self { reply: Some(reply), ..Self::keep(step, Source::Forced(ForcedReason::BadAnswer)) }
+            }
+            Ok(reply) => {
+                let (id, source) = (reply.token, source(step, reply.token));
+                Self { id, source, reply: Some(reply), wait_ms: 0.0, hidden_ms: 0.0, retries: 0 }
+            }
+            Err(error) => Self::keep(step, Source::Forced(error.reason())),
+        }
+    }
+}
+
+fn source(step: &LocalStep, token: TokenId) -> Source {
+    if token == step.token { Source::Agreed } else { Source::Remote }
+}
+
+/// Whether the mode and the score call for the LLM.
+pub(crate) fn is_wanted(settings: &Settings, score: f32, threshold: f32) -> bool {
+    match settings.mode {
         Mode::LocalOnly => false,
-        Mode::Router => settings.is_critical(step.score),
+        Mode::Router => is_critical(score, threshold),
         Mode::RemoteOnly => true,
-    };
-    if !ask {
-        return keep(Source::Local);
-    }
-    if spent.failures >= settings.max_failures as u64 {
-        return keep(Source::Forced(ForcedReason::Cooldown));
-    }
-    if !settings.budget.allows(spent) {
-        return keep(Source::Forced(ForcedReason::Budget));
-    }
-    let begun = Instant::now();
-    let outcome = remote.next_token(prefix).await;
-    let wait_ms = milliseconds_since(begun);
-    match outcome {
-        Ok(reply) if reply.token as usize >= vocab => {
-            let source = Source::Forced(ForcedReason::BadAnswer);
-            Decision { reply: Some(RemoteToken { top: Vec::new(), ..reply }), wait_ms, ..keep(source) }
-        }
-        Ok(reply) => {
-            let source = if reply.token == step.token { Source::Agreed } else { Source::Remote };
-            Decision { id: reply.token, source, reply: Some(reply), wait_ms }
-        }
-        Err(error) => Decision { wait_ms, ..keep(Source::Forced(error.reason())) },
     }
 }
 
-pub(crate) fn milliseconds_since(begun: Instant) -> f64 {
-    begun.elapsed().as_secs_f64() * 1_000.0
+/// Why a wanted request is not made, if so.
+pub(crate) fn refusal(settings: &Settings, spent: &Spent) -> Option<ForcedReason> {
+    if spent.failures >= settings.max_failures as u64 {
+        return Some(ForcedReason::Cooldown);
+    }
+    (!settings.allows(spent)).then_some(ForcedReason::Budget)
 }

@@ -57,7 +57,7 @@ pub enum ForcedReason {
     BadAnswer,
     /// The budget is spent.
     Budget,
-    /// Too many failures in this answer: no more attempts until the next one.
+    /// The server failed, now or too often in this answer, and is left alone for a while.
     Cooldown,
 }
 
@@ -82,8 +82,20 @@ pub struct TokenEvent {
     pub remote: Vec<Candidate>,
     /// Milliseconds of SLM and router compute for this token.
     pub compute_ms: f64,
-    /// Milliseconds spent waiting for the LLM.
+    /// Milliseconds between asking the LLM and its answer.
     pub wait_ms: f64,
+    /// Of those, milliseconds in which the SLM made tokens that stood.
+    #[serde(default)]
+    pub hidden_ms: f64,
+    /// Milliseconds that the server computed; 0 when it did not say.
+    #[serde(default)]
+    pub server_ms: f64,
+    /// Requests beyond the first that this token took.
+    #[serde(default)]
+    pub retries: u32,
+    /// Whether the LLM had made this token for an earlier request, so that none was made now.
+    #[serde(default)]
+    pub reserved: bool,
     /// Request bytes sent for this token.
     pub bytes_sent: u64,
     /// Response bytes received for this token.
@@ -92,4 +104,7 @@ pub struct TokenEvent {
     pub tokens_sent: u64,
     /// Of those, tokens the server had in its KV cache.
     pub tokens_cached: u64,
+    /// Tokens that the LLM made for this request; 0 too where records of it do not tell.
+    #[serde(default)]
+    pub tokens_received: u64,
 }

@@ -4,35 +4,50 @@
 //! and says how likely the small model's token is good enough; below the threshold one token is asked of
 //! the large model.
 
+mod ahead;
 pub mod answer;
 pub mod budget;
+pub mod connection;
 pub mod decoder;
 mod escalation;
 pub mod event;
+pub mod ledger;
 pub mod library;
 pub mod local;
 pub mod message;
 pub mod notice;
 pub mod prefix;
+pub mod preset;
+pub mod prices;
 pub mod remote;
 pub mod revival;
+pub mod sensitive;
 pub mod settings;
+pub mod share;
 pub mod split;
 pub mod stop;
 pub mod text;
 pub mod trace;
+pub mod vocabulary;
+pub mod waits;
 
 pub use answer::{Answer, DecodeError, Finish};
-pub use budget::{Budget, Spent};
+pub use budget::{Allowance, Budget, Spent};
+pub use connection::{Capabilities, Dialect};
 pub use decoder::RoutedDecoder;
 pub use event::{Candidate, ForcedReason, Source, TokenEvent, TokenId};
 pub use local::{LocalModel, LocalStep};
 pub use notice::Notices;
 pub use prefix::PrefixCache;
+pub use preset::Preset;
+pub use prices::Prices;
 pub use remote::{RemoteError, RemoteModel, RemoteToken};
 pub use revival::{Death, Revival};
 pub use settings::{Mode, Settings};
+pub use share::ShareController;
 pub use split::Split;
 pub use stop::StopFlag;
 pub use text::Utf8Stream;
 pub use trace::{Trace, TraceError};
+pub use vocabulary::Vocabulary;
+pub use waits::Waits;

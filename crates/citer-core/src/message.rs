@@ -2,6 +2,7 @@
 
 use crate::{
     answer::Finish,
+    connection::{Capabilities, Dialect},
     event::{TokenEvent, TokenId},
     library::{LibraryNews, LibraryRequest},
     revival::{Death, Fault},
@@ -9,6 +10,44 @@ use crate::{
     trace::Trace,
 };
 use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A server to ask.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerAddress {
+    /// Base address, absolute.
+    pub url: String,
+    /// The model; the server's first one when absent.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// API key.
+    #[serde(default)]
+    pub key: Option<String>,
+    /// How to ask; found out when absent.
+    #[serde(default)]
+    pub dialect: Option<Dialect>,
+}
+
+impl ServerAddress {
+    /// The server at `url`, of which nothing else is known.
+    pub fn at(url: String) -> Self {
+        Self { url, model: None, key: None, dialect: None }
+    }
+}
+
+impl fmt::Debug for ServerAddress {
+    /// Without the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { url, model, key, dialect } = self;
+        let key = key.as_ref().map(|_| "hidden");
+        f.debug_struct("ServerAddress")
+            .field("url", url)
+            .field("model", model)
+            .field("key", &key)
+            .field("dialect", dialect)
+            .finish()
+    }
+}
 
 /// One turn of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +84,13 @@ pub enum ToWorker {
     },
     /// Ask the server again whether it is there.
     Probe,
+    /// Use these servers from now on, the first one first and the others where it fails.
+    Connect {
+        /// The servers; none means never ask the network.
+        servers: Vec<ServerAddress>,
+        /// Tokens asked for in a request; those after the first are kept in reserve. 1 is plain CITER.
+        look_ahead: u32,
+    },
     /// Answer the last user turn.
     Answer {
         /// The page's number for this answer; every message about it carries it back.
@@ -99,6 +145,11 @@ pub enum FromWorker {
         /// 0 to 1.
         progress: f32,
     },
+    /// The kernel variants that were tried on this device; none where those of an earlier visit are used.
+    Kernels {
+        /// All of them.
+        kernels: Vec<Kernel>,
+    },
     /// The SLM and the router are ready.
     Ready(EngineInfo),
     /// Whether the server answered the last probe.
@@ -107,6 +158,9 @@ pub enum FromWorker {
         available: bool,
         /// The LLM's name when available, otherwise why not.
         detail: String,
+        /// What each server that answered can do, in the order they are asked.
+        #[serde(default)]
+        servers: Vec<Capabilities>,
     },
     /// The question is being read: so many of its tokens are computed.
     Reading {
@@ -162,6 +216,21 @@ pub enum FromWorker {
         /// The report.
         report: String,
     },
+}
+
+/// A variant of a kernel as it was tried on this device, for the page's device report.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Kernel {
+    /// What it computes.
+    pub kernel: String,
+    /// How.
+    pub variant: String,
+    /// Largest difference from the known answer as a share of what rounding may add up to; above 1 it is wrong.
+    pub error: f32,
+    /// Microseconds a run; `None` where it was not timed.
+    pub micros: Option<f64>,
+    /// Whether it is used.
+    pub chosen: bool,
 }
 
 /// What runs in the worker, for the page's "about" panel and the tests.

@@ -28,8 +28,6 @@ fn words(reason: ForcedReason) -> &'static str {
         ForcedReason::Busy => "The server is busy: the answer goes on locally.",
         ForcedReason::BadAnswer => "The server's answer could not be used: the answer goes on locally.",
         ForcedReason::Budget => "The budget is spent: the answer goes on locally.",
-        ForcedReason::Cooldown => {
-            "The server failed too often: the rest of this answer is made locally. The next one tries again."
-        }
+        ForcedReason::Cooldown => "The server failed and is left alone for a while: the answer goes on locally.",
     }
 }

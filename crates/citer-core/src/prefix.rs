@@ -28,6 +28,11 @@ impl PrefixCache {
         self.ids.extend_from_slice(tokens);
     }
 
+    /// Forgets what comes after the first `length` ids.
+    pub fn truncate(&mut self, length: usize) {
+        self.ids.truncate(length);
+    }
+
     /// Forgets everything; for when a step failed and nobody knows what the KV cache holds.
     pub fn clear(&mut self) {
         self.ids.clear();

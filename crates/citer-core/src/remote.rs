@@ -3,7 +3,7 @@
 use crate::event::{Candidate, ForcedReason, TokenId};
 
 /// The LLM's next token and what it cost to get.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RemoteToken {
     /// The token, in the shared vocabulary. The end-of-turn token is a token like any other.
     pub token: TokenId,
@@ -17,6 +17,17 @@ pub struct RemoteToken {
     pub tokens_sent: u64,
     /// Of those, tokens the server had in its KV cache.
     pub tokens_cached: u64,
+    /// Tokens that the LLM made.
+    pub tokens_received: u64,
+    /// Tokens that follow with it: what a server of another vocabulary said in one token may take several here. They stand
+    /// as the first one does.
+    pub rest: Vec<TokenId>,
+    /// Whether it was made for an earlier request, so that none was made now.
+    pub reserved: bool,
+    /// Milliseconds that the server computed; 0 when it does not say.
+    pub server_ms: f64,
+    /// Milliseconds that the request waited for its turn at the server; 0 when it does not say.
+    pub queue_ms: f64,
 }
 
 /// Why no token came. None of these ends the answer.
@@ -34,6 +45,9 @@ pub enum RemoteError {
     /// 429 or 503.
     #[error("the server is busy: wait {0} s")]
     Busy(u64),
+    /// The server failed shortly before and is left alone; no request was made.
+    #[error("the server failed shortly before: it is asked again in {0} ms")]
+    Cooling(u64),
     /// Any other error status.
     #[error("the server refused the request ({status}): {message}")]
     Refused {
@@ -56,6 +70,7 @@ impl RemoteError {
             Self::Timeout(_) => ForcedReason::Timeout,
             Self::Busy(_) => ForcedReason::Busy,
             Self::BadAnswer(_) => ForcedReason::BadAnswer,
+            Self::Cooling(_) => ForcedReason::Cooldown,
         }
     }
 }
@@ -65,4 +80,9 @@ impl RemoteError {
 pub trait RemoteModel {
     /// The LLM's token after `prefix` (the prompt and the answer so far).
     async fn next_token(&mut self, prefix: &[TokenId]) -> Result<RemoteToken, RemoteError>;
+
+    /// Requests beyond the first that the last call made, whether or not it brought a token.
+    fn retries(&self) -> u32 {
+        0
+    }
 }

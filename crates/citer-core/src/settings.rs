@@ -1,6 +1,9 @@
 //! Settings of one answer: mode, threshold, length and budget.
 
-use crate::budget::Budget;
+use crate::{
+    budget::{Allowance, Budget},
+    prices::Prices,
+};
 use serde::{Deserialize, Serialize};
 
 /// Who may make tokens.
@@ -25,22 +28,64 @@ pub struct Settings {
     pub threshold: f32,
     /// Most tokens in the answer.
     pub max_tokens: usize,
-    /// What escalation may cost.
+    /// What escalation may cost in this answer.
     pub budget: Budget,
-    /// Failed requests in one answer after which no more are tried.
+    /// Tokens of one answer asked for in vain after which no more are.
     pub max_failures: usize,
+    /// Whether the SLM goes on from its own token while a request is under way, which is taken back if the LLM disagrees.
+    /// The answer's tokens are the same either way.
+    #[serde(default)]
+    pub hide_wait: bool,
+    /// The share of tokens to ask of the LLM, 0 to 1: the threshold then moves to meet it. `None` leaves it where it is.
+    #[serde(default)]
+    pub target_share: Option<f32>,
+    /// What the server charges.
+    #[serde(default)]
+    pub prices: Prices,
+    /// The conversation's budget.
+    #[serde(default)]
+    pub conversation: Allowance,
+    /// The day's budget.
+    #[serde(default)]
+    pub day: Allowance,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { mode: Mode::Router, threshold: 0.5, max_tokens: 256, budget: Budget::default(), max_failures: 3 }
+        Self {
+            mode: Mode::Router,
+            threshold: 0.5,
+            max_tokens: 256,
+            budget: Budget::default(),
+            max_failures: 3,
+            hide_wait: true,
+            target_share: None,
+            prices: Prices::default(),
+            conversation: Allowance::default(),
+            day: Allowance::default(),
+        }
     }
 }
 
 impl Settings {
-    /// CITER's rule (arXiv 2502.01976): the SLM's token stands when the router's score reaches the threshold. A
-    /// score that is not a number counts as critical.
-    pub fn is_critical(&self, score: f32) -> bool {
-        score.is_nan() || score < self.threshold
+    /// Whether every limit is a number.
+    pub(crate) fn is_finite(&self) -> bool {
+        let budgets = [&self.budget, &self.conversation.budget, &self.day.budget];
+        self.threshold.is_finite()
+            && self.target_share.is_none_or(f32::is_finite)
+            && budgets.into_iter().all(Budget::is_finite)
     }
+
+    /// Whether every budget permits another request, given what this answer has spent.
+    pub fn allows(&self, spent: &crate::budget::Spent) -> bool {
+        self.budget.allows(spent, &self.prices)
+            && self.conversation.allows(spent, &self.prices)
+            && self.day.allows(spent, &self.prices)
+    }
+}
+
+/// CITER's rule (arXiv 2502.01976): the SLM's token stands when the router's score reaches the threshold. A score that is
+/// not a number counts as critical.
+pub fn is_critical(score: f32, threshold: f32) -> bool {
+    score.is_nan() || score < threshold
 }

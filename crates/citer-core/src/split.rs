@@ -90,10 +90,15 @@ mod tests {
             remote: vec![],
             compute_ms: 1.0,
             wait_ms: 0.0,
+            hidden_ms: 0.0,
+            server_ms: 0.0,
+            retries: 0,
+            reserved: false,
             bytes_sent: 3 * sent,
             bytes_received: 2 * sent,
             tokens_sent: sent,
             tokens_cached: sent / 2,
+            tokens_received: 0,
         }
     }
 

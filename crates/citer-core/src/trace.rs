@@ -3,7 +3,7 @@
 use crate::{
     answer::{Answer, Finish, join},
     event::{Source, TokenEvent, TokenId},
-    settings::{Mode, Settings},
+    settings::{Mode, Settings, is_critical},
     split::Split,
 };
 use serde::{Deserialize, Serialize};
@@ -146,7 +146,7 @@ impl Trace {
         if event.index != place {
             return Err(format!("event {place} has index {}", event.index));
         }
-        if event.threshold != self.settings.threshold {
+        if self.settings.target_share.is_none() && event.threshold != self.settings.threshold {
             return Err(format!("event {place} has threshold {}", event.threshold));
         }
         // A critical score must have led to an attempt. The reverse does not hold: a score that was not a number
@@ -154,7 +154,7 @@ impl Trace {
         let local = event.source == Source::Local;
         let possible = match self.settings.mode {
             Mode::LocalOnly => local,
-            Mode::Router => !local || !self.settings.is_critical(event.score),
+            Mode::Router => !local || !is_critical(event.score, event.threshold),
             Mode::RemoteOnly => !local,
         };
         if !possible {

@@ -9,7 +9,7 @@ use scripted::*;
 const PROMPT: [TokenId; 4] = [9, 10, 11, 12];
 
 fn settings(mode: Mode) -> Settings {
-    Settings { mode, max_tokens: 30, max_failures: 1_000, ..Settings::default() }
+    Settings { mode, max_tokens: 30, max_failures: 1_000, hide_wait: false, ..Settings::default() }
 }
 
 fn answer(seed: u64, settings: &Settings, remote: &mut ScriptedRemote) -> Answer {

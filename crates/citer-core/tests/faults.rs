@@ -14,7 +14,7 @@ fn mode() -> impl Strategy<Value = Mode> {
 fn budget() -> impl Strategy<Value = Budget> {
     let limit = |most: u64| prop::option::of(0..most);
     (prop::option::of(0.0f32..1.0), limit(12), limit(300), limit(500))
-        .prop_map(|(share, calls, tokens, bytes)| Budget { share, calls, tokens, bytes })
+        .prop_map(|(share, calls, tokens, bytes)| Budget { share, calls, tokens, bytes, usd: None })
 }
 
 fn settings() -> impl Strategy<Value = Settings> {
@@ -25,6 +25,8 @@ fn settings() -> impl Strategy<Value = Settings> {
             max_tokens,
             budget,
             max_failures,
+            hide_wait: false,
+            ..Settings::default()
         },
     )
 }
@@ -66,6 +68,7 @@ fn a_thousand_fault_schedules_lose_nothing_and_label_everything_right() {
             threshold: 0.6,
             max_tokens: 40,
             max_failures: [2, 1_000][seed as usize / 2 % 2],
+            hide_wait: false,
             ..Settings::default()
         };
         converse(seed, &settings, Script::Faulty(seed ^ 0xFA_17), 3);

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use citer_core::library::*;
-use citer_core::message::{EngineInfo, FromWorker, Role, ToWorker, Turn};
+use citer_core::message::{EngineInfo, FromWorker, Role, ServerAddress, ToWorker, Turn};
 use citer_core::revival::{Cause, Fault};
 use citer_core::*;
 use serde::{Serialize, de::DeserializeOwned};
@@ -26,6 +26,11 @@ fn event(source: Source) -> TokenEvent {
         remote: vec![],
         compute_ms: 0.1 + 0.2,
         wait_ms: 1.0 / 3.0,
+        hidden_ms: 0.25,
+        server_ms: 1e-3,
+        retries: 1,
+        reserved: true,
+        tokens_received: 4,
         bytes_sent: u64::MAX,
         bytes_received: 1,
         tokens_sent: 2,
@@ -43,12 +48,16 @@ fn page_to_worker() {
     round(ToWorker::TakeOver, "take-over");
     round(ToWorker::Fault(Fault { cause: Cause::DeviceLost, at: 7 }), "fault");
     round(ToWorker::Probe, "probe");
+    let server =
+        ServerAddress { url: "http://y".into(), model: None, key: Some("s3cret".into()), dialect: Some(Dialect::Text) };
+    assert!(!format!("{server:?}").contains("s3cret"));
+    round(ToWorker::Connect { servers: vec![server], look_ahead: 1 }, "connect");
     round(ToWorker::Stop, "stop");
     let turns = vec![
         Turn { role: Role::User, content: "2+2?\u{1F600}".into() },
         Turn { role: Role::Assistant, content: String::new() },
     ];
-    let budget = Budget { share: Some(0.1), calls: Some(3), tokens: None, bytes: Some(u64::MAX) };
+    let budget = Budget { share: Some(0.1), calls: Some(3), tokens: None, bytes: Some(u64::MAX), usd: Some(0.1) };
     let settings = Settings { mode: Mode::RemoteOnly, threshold: 0.7, budget, ..Settings::default() };
     round(ToWorker::Answer { answer: 7, turns: turns.clone(), settings: settings.clone() }, "answer");
     let events = vec![event(Source::Local), event(Source::Agreed)];
@@ -113,7 +122,20 @@ fn worker_to_page() {
         memory: 1 << 24,
     };
     round(FromWorker::Ready(info), "ready");
-    round(FromWorker::Server { available: false, detail: "no server".into() }, "server");
+    let servers = vec![Capabilities {
+        model: "big".into(),
+        dialect: Dialect::Session,
+        exact_tokens: true,
+        ids_back: true,
+        logprobs: true,
+        cached_counts: true,
+        same_tokenizer: Some(true),
+        context: None,
+    }];
+    round(FromWorker::Server { available: false, detail: "no server".into(), servers }, "server");
+    // What a page or a worker of an earlier version says is still understood.
+    let old: FromWorker = serde_json::from_str(r#"{"type":"server","available":true,"detail":"big"}"#).unwrap();
+    assert_eq!(old, FromWorker::Server { available: true, detail: "big".into(), servers: vec![] });
     round(FromWorker::Notice { answer: 1, text: "gone".into() }, "notice");
     round(FromWorker::Died(Death::of("device lost")), "died");
     round(FromWorker::Elsewhere, "elsewhere");

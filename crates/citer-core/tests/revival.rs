@@ -16,15 +16,15 @@ fn settings() -> impl Strategy<Value = Settings> {
     let budget = (prop::option::of(0.0f32..1.0), limit(12), limit(300), limit(500));
     (prop::sample::select(modes), 0.0f32..1.0, 0usize..60, budget, 0usize..8).prop_map(
         |(mode, threshold, max_tokens, (share, calls, tokens, bytes), max_failures)| {
-            let budget = Budget { share, calls, tokens, bytes };
-            Settings { mode, threshold, max_tokens, budget, max_failures }
+            let budget = Budget { share, calls, tokens, bytes, usd: None };
+            Settings { mode, threshold, max_tokens, budget, max_failures, hide_wait: false, ..Settings::default() }
         },
     )
 }
 
 /// What the page knows of a token: what came through the message, without the times.
 fn timeless(events: &[TokenEvent]) -> Vec<TokenEvent> {
-    events.iter().map(|event| TokenEvent { compute_ms: 0.0, wait_ms: 0.0, ..event.clone() }).collect()
+    events.iter().map(|event| TokenEvent { compute_ms: 0.0, wait_ms: 0.0, hidden_ms: 0.0, ..event.clone() }).collect()
 }
 
 /// Goes on after the first `kept` events with a model and a decoder that know nothing.

@@ -30,6 +30,7 @@ pub mod stops;
 pub mod synth;
 pub mod tokenizer;
 mod tokenizer_check;
+pub mod vocabulary;
 pub mod write;
 
 pub use bytes::Bytes;
@@ -42,3 +43,4 @@ pub use rope_scaling::RopeScaling;
 pub use safetensors_file::Safetensors;
 pub use source::{TensorInfo, TensorSource};
 pub use tokenizer::Tokenizer;
+pub use vocabulary::LocalVocabulary;

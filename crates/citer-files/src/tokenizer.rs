@@ -72,6 +72,11 @@ impl Tokenizer {
         found.map(|(control, id)| (control.as_str(), *id))
     }
 
+    /// How the control token `token` is written.
+    pub fn control_text(&self, token: TokenId) -> Option<&str> {
+        self.control.iter().find(|(_, id)| *id == token).map(|(text, _)| text.as_str())
+    }
+
     /// Number of tokens.
     pub fn vocab_size(&self) -> usize {
         self.bytes.len()

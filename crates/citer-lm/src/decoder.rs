@@ -64,7 +64,7 @@ fn rms_norm(x: Tensor<3>, weight: &Param<Tensor<1>>, epsilon: f64) -> Tensor<3> 
 }
 
 /// `true` where query `i` (at position `start + i`) must not see key `j`, `[1, 1, tokens, start + tokens]`.
-fn causal_mask(start: usize, tokens: usize, device: &Device) -> Tensor<4, Bool> {
+pub(crate) fn causal_mask(start: usize, tokens: usize, device: &Device) -> Tensor<4, Bool> {
     let end = start + tokens;
     let hidden: Vec<bool> = (0..tokens * end).map(|i| i % end > start + i / end).collect();
     Tensor::from_data(TensorData::new(hidden, [1, 1, tokens, end]), device)
@@ -134,7 +134,7 @@ impl Decoder {
         mut cache: Option<&mut KvCache>,
         padding: &[usize],
     ) -> Tensor<3> {
-        let [batch, tokens] = ids.dims();
+        let tokens = ids.dims()[1];
         let device = ids.device();
         let start = cache.as_ref().map_or(0, |c| c.position());
         let rows = rope.rows(start, start + tokens);
@@ -143,20 +143,41 @@ impl Decoder {
         } else {
             (tokens > 1).then(|| causal_mask(start, tokens, &device))
         };
+        let hidden = self.hidden_with(config, &rows, ids, |layer, query, key, value| {
+            let (key, value) = match cache.as_deref_mut() {
+                Some(cache) => cache.append(layer, key, value),
+                None => (key, value),
+            };
+            attend(query, key, value, mask.as_ref())
+        });
+        if let Some(cache) = cache {
+            cache.advance(tokens);
+        }
+        hidden
+    }
+
+    /// The same with the rotations of every token and whatever attention: `attention` gets the layer's index, queries
+    /// `[batch, heads, tokens, head_dim]` and the new keys and values `[batch, kv_heads, tokens, head_dim]`, and returns
+    /// what the queries found, in their shape.
+    pub(crate) fn hidden_with(
+        &self,
+        config: &Config,
+        rows: &(Tensor<4>, Tensor<4>),
+        ids: Tensor<2, Int>,
+        mut attention: impl FnMut(usize, Tensor<4>, Tensor<4>, Tensor<4>) -> Tensor<4>,
+    ) -> Tensor<3> {
+        let [batch, tokens] = ids.dims();
         let mut x = burn::tensor::module::embedding(self.embedding.val(), ids);
         for (index, layer) in self.layers.iter().enumerate() {
             let y = rms_norm(x.clone(), &layer.attention_norm, config.rms_norm_eps);
-            let attended = layer.attention(config, y, &rows, mask.as_ref(), cache.as_deref_mut().map(|c| (index, c)));
-            x = x + attended;
+            let (query, key, value) = layer.project(config, y, rows);
+            x = x + layer.join(attention(index, query, key, value));
             let y = rms_norm(x.clone(), &layer.mlp_norm, config.rms_norm_eps);
             let gate_up = linear(y, layer.gate_up.val(), None);
             let width = config.intermediate_size;
             let gate = gate_up.clone().slice([0..batch, 0..tokens, 0..width]);
             let up = gate_up.slice([0..batch, 0..tokens, width..2 * width]);
             x = x + linear(silu(gate) * up, layer.down.val(), None);
-        }
-        if let Some(cache) = cache {
-            cache.advance(tokens);
         }
         rms_norm(x, &self.norm, config.rms_norm_eps)
     }
@@ -168,19 +189,17 @@ impl Decoder {
 }
 
 impl Layer {
-    fn attention(
+    /// Queries, keys and values of `x`, turned to their positions.
+    fn project(
         &self,
         config: &Config,
         x: Tensor<3>,
         rows: &(Tensor<4>, Tensor<4>),
-        mask: Option<&Tensor<4, Bool>>,
-        cache: Option<(usize, &mut KvCache)>,
-    ) -> Tensor<3> {
+    ) -> (Tensor<4>, Tensor<4>, Tensor<4>) {
         let [batch, tokens, _] = x.dims();
         let (heads, kv_heads, width) = (config.num_attention_heads, config.kv_heads(), config.head_dim());
         let all_heads = heads + 2 * kv_heads;
-        let bias = |bias: &Option<Param<Tensor<1>>>| bias.as_ref().map(|bias| bias.val());
-        let qkv = linear(x, self.qkv.val(), bias(&self.attention_bias));
+        let qkv = linear(x, self.qkv.val(), self.attention_bias.as_ref().map(|bias| bias.val()));
         let qkv = qkv.reshape([batch, tokens, all_heads, width]).swap_dims(1, 2);
         let cut = |from: usize, to: usize| qkv.clone().slice([0..batch, from..to, 0..tokens, 0..width]);
         // Queries and keys are normalised and turned together: one rotation instead of two.
@@ -193,26 +212,33 @@ impl Layer {
         let rotated = rope::rotate(pair, rows);
         let query = rotated.clone().slice([0..batch, 0..heads, 0..tokens, 0..width]);
         let key = rotated.slice([0..batch, heads..heads + kv_heads, 0..tokens, 0..width]);
-        let value = cut(heads + kv_heads, all_heads);
-        let (key, value) = match cache {
-            Some((layer, cache)) => cache.append(layer, key, value),
-            None => (key, value),
-        };
-        let [_, _, end, _] = key.dims();
-        // Query heads that share a key head are stacked as rows of one product: keys are never copied.
-        let group = heads / kv_heads;
-        let query = query.reshape([batch, kv_heads, group * tokens, width]);
-        let scores = query.matmul(key.swap_dims(2, 3)) * (1.0 / (width as f64).sqrt());
-        let scores = match mask {
-            Some(mask) => {
-                let scores = scores.reshape([batch, kv_heads * group, tokens, end]);
-                let shape = scores.shape();
-                scores.mask_fill(mask.clone().expand(shape), -1e9).reshape([batch, kv_heads, group * tokens, end])
-            }
-            None => scores,
-        };
-        let mixed = softmax(scores, 3).matmul(value).reshape([batch, heads, tokens, width]);
-        let mixed = mixed.swap_dims(1, 2).reshape([batch, tokens, heads * width]);
-        linear(mixed, self.output.val(), bias(&self.mixed_bias))
+        (query, key, cut(heads + kv_heads, all_heads))
     }
+
+    /// What all heads found, `[batch, heads, tokens, head_dim]`, as one vector a token.
+    fn join(&self, mixed: Tensor<4>) -> Tensor<3> {
+        let [batch, heads, tokens, width] = mixed.dims();
+        let mixed = mixed.swap_dims(1, 2).reshape([batch, tokens, heads * width]);
+        linear(mixed, self.output.val(), self.mixed_bias.as_ref().map(|bias| bias.val()))
+    }
+}
+
+/// What queries `[batch, heads, tokens, head_dim]` find in keys and values `[batch, kv_heads, end, head_dim]`; `mask` is true
+/// where they must not look.
+pub(crate) fn attend(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, mask: Option<&Tensor<4, Bool>>) -> Tensor<4> {
+    let [batch, heads, tokens, width] = query.dims();
+    let [_, kv_heads, end, _] = key.dims();
+    // Query heads that share a key head are stacked as rows of one product: keys are never copied.
+    let group = heads / kv_heads;
+    let query = query.reshape([batch, kv_heads, group * tokens, width]);
+    let scores = query.matmul(key.swap_dims(2, 3)) * (1.0 / (width as f64).sqrt());
+    let scores = match mask {
+        Some(mask) => {
+            let scores = scores.reshape([batch, kv_heads * group, tokens, end]);
+            let shape = scores.shape();
+            scores.mask_fill(mask.clone().expand(shape), -1e9).reshape([batch, kv_heads, group * tokens, end])
+        }
+        None => scores,
+    };
+    softmax(scores, 3).matmul(value).reshape([batch, heads, tokens, width])
 }

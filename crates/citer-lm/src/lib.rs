@@ -17,6 +17,8 @@ pub mod fused;
 pub mod fused_weights;
 #[cfg(not(target_family = "wasm"))]
 pub mod model;
+#[cfg(not(target_family = "wasm"))]
+pub mod paged;
 pub mod pair;
 #[cfg(not(target_family = "wasm"))]
 pub mod plain;
@@ -32,11 +34,11 @@ pub mod sequence;
 pub mod weights;
 
 pub use citer_files::{
-    Bytes, Config, Format, Gguf, ModelFiles, RopeScaling, Safetensors, TensorInfo, TensorSource, Tokenizer, chat,
-    chat_template, config, gguf, gguf_model, gguf_tokenizer, hash, llama2c, rope_scaling, shards, source, stops,
-    tokenizer,
+    Bytes, Config, Format, Gguf, LocalVocabulary, ModelFiles, RopeScaling, Safetensors, TensorInfo, TensorSource,
+    Tokenizer, chat, chat_template, config, gguf, gguf_model, gguf_tokenizer, hash, llama2c, rope_scaling, shards,
+    source, stops, tokenizer,
 };
-pub use citer_gpu::{Gpu, PREFILL, Probe};
+pub use citer_gpu::{Gpu, PREFILL, Probe, Trial};
 pub use engine::Engine;
 pub use error::{EngineError, LoadError};
 pub use fused_weights::OpenError;
@@ -45,4 +47,4 @@ pub use router_file::RouterFile;
 pub use sampler::{Sampler, Sampling};
 pub use sequence::Sequence;
 #[cfg(not(target_family = "wasm"))]
-pub use {cache::KvCache, decoder::Decoder, model::Model, router::Router};
+pub use {cache::KvCache, decoder::Decoder, model::Model, paged::Paged, router::Router};

@@ -12,7 +12,7 @@ use crate::{
     tokenizer::Tokenizer,
 };
 #[cfg(not(target_family = "wasm"))]
-use crate::{router::Router, weights};
+use crate::{model::Model, router::Router, weights};
 #[cfg(not(target_family = "wasm"))]
 use burn::tensor::Device;
 use citer_files::Safetensors;
@@ -184,12 +184,17 @@ pub struct LlmFiles {
 
 #[cfg(not(target_family = "wasm"))]
 impl LlmFiles {
-    /// Builds the engine.
-    pub fn engine(&self, capacity: usize, device: &Device) -> Result<Engine, LoadError> {
+    /// Builds the model.
+    pub fn model(&self, device: &Device) -> Result<Model, LoadError> {
         let config = Config::from_json(&self.config)?;
         let tokenizer = Arc::new(Tokenizer::from_json(&self.tokenizer)?);
-        let decoder = weights::load(&config, &self.weights, device)?;
-        Engine::new(config, decoder, None, tokenizer, capacity, device)
+        let format = ChatFormat::new(&tokenizer)?;
+        Ok(Model { decoder: weights::load(&config, &self.weights, device)?, config, tokenizer, format })
+    }
+
+    /// Builds the engine.
+    pub fn engine(&self, capacity: usize, device: &Device) -> Result<Engine, LoadError> {
+        self.model(device)?.engine(capacity, device)
     }
 }
 
@@ -207,7 +212,12 @@ mod folder {
     impl SlmFiles {
         /// Reads the files from a pair's folder.
         pub fn read(folder: &Path) -> Result<Self, LoadError> {
-            let LlmFiles { config, weights, tokenizer } = LlmFiles::read(folder, SLM)?;
+            Self::routed(LlmFiles::read(folder, SLM)?, folder)
+        }
+
+        /// An SLM's files with the router in `folder`.
+        pub fn routed(slm: LlmFiles, folder: &Path) -> Result<Self, LoadError> {
+            let LlmFiles { config, weights, tokenizer } = slm;
             let (router, router_card) = (read(folder, ROUTER)?, read(folder, ROUTER_CARD)?);
             Ok(Self { config, weights, tokenizer, router, router_card })
         }
@@ -220,6 +230,18 @@ mod folder {
                 config: read(folder, &format!("{name}/{CONFIG}"))?,
                 weights: read(folder, &format!("{name}/{WEIGHTS}"))?,
                 tokenizer: read(folder, TOKENIZER)?,
+            })
+        }
+
+        /// Reads a model from its own folder; its tokenizer lies there or, as in a pair, beside the folder.
+        pub fn open(folder: &Path) -> Result<Self, LoadError> {
+            let beside = folder.join("..");
+            let place =
+                if folder.join(TOKENIZER).is_file() || !beside.join(TOKENIZER).is_file() { folder } else { &beside };
+            Ok(Self {
+                config: read(folder, CONFIG)?,
+                weights: read(folder, WEIGHTS)?,
+                tokenizer: read(place, TOKENIZER)?,
             })
         }
     }

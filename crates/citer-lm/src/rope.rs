@@ -1,7 +1,7 @@
 //! Rotary position embedding (RoPE, arXiv 2104.09864) in the half-split layout of Llama models.
 
 use crate::{config::Config, rotation};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 /// Cosines and sines of every position, `[max_position_embeddings, head_dim / 2]` each.
 #[derive(Clone, Debug)]
@@ -24,6 +24,15 @@ impl Rope {
         let half = self.cos.dims()[1];
         let cut = |t: &Tensor<2>| t.clone().slice([start..end, 0..half]).unsqueeze::<4>();
         (cut(&self.cos), cut(&self.sin))
+    }
+
+    /// The rows for `positions` in any order, shaped likewise.
+    pub fn at(&self, positions: &[usize]) -> (Tensor<4>, Tensor<4>) {
+        let places: Vec<i32> = positions.iter().map(|position| *position as i32).collect();
+        let data = TensorData::new(places, [positions.len()]);
+        let places = Tensor::<1, Int>::from_data(data, &self.cos.device());
+        let pick = |t: &Tensor<2>| t.clone().select(0, places.clone()).unsqueeze::<4>();
+        (pick(&self.cos), pick(&self.sin))
     }
 }
 

@@ -1,10 +1,10 @@
-//! Answers: reads the server's JSON, trusting none of it.
+//! Answers: reads the server's JSON in every dialect, trusting none of it.
 
 use crate::{
     continuation::{Continuation, Continued},
     failure::quote,
 };
-use citer_core::{Candidate, RemoteError, RemoteToken, TokenId};
+use citer_core::{Candidate, RemoteError, TokenId};
 use serde::{Deserialize, de::DeserializeOwned};
 use std::collections::HashMap;
 
@@ -14,8 +14,33 @@ pub(crate) struct Listed {
     pub id: String,
     #[serde(default)]
     pub tokenizer_sha256: Option<String>,
+    /// Where `citer serve` says it.
     #[serde(default)]
-    pub context: Option<u64>,
+    context: Option<u64>,
+    /// Where vLLM and SGLang do.
+    #[serde(default)]
+    max_model_len: Option<u64>,
+    /// Where llama.cpp does.
+    #[serde(default)]
+    meta: Option<ListedMeta>,
+    #[serde(default)]
+    pub owned_by: Option<String>,
+    /// Whether it keeps sessions, as `citer serve` does.
+    #[serde(default)]
+    pub sessions: bool,
+}
+
+#[derive(Clone, Deserialize)]
+struct ListedMeta {
+    #[serde(default)]
+    n_ctx: Option<u64>,
+}
+
+impl Listed {
+    /// Most tokens in a sequence, where the server says it in any of the usual ways.
+    pub fn room(&self) -> Option<u64> {
+        self.context.or(self.max_model_len).or_else(|| self.meta.as_ref()?.n_ctx)
+    }
 }
 
 #[derive(Deserialize)]
@@ -28,16 +53,39 @@ struct Completion {
     choices: Vec<Choice>,
     #[serde(default)]
     usage: Option<Usage>,
+    /// How llama.cpp tells what it computed.
+    #[serde(default)]
+    timings: Option<Timings>,
+}
+
+#[derive(Deserialize)]
+struct Timings {
+    #[serde(default)]
+    cache_n: Option<u64>,
+    #[serde(default)]
+    prompt_ms: Option<f64>,
+    #[serde(default)]
+    predicted_ms: Option<f64>,
 }
 
 #[derive(Deserialize)]
 struct Choice {
+    #[serde(default)]
+    text: Option<String>,
+    #[serde(default)]
+    message: Option<Message>,
     #[serde(default)]
     token_ids: Option<Vec<TokenId>>,
     #[serde(default)]
     logprobs: Option<Logprobs>,
     #[serde(default)]
     finish_reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    #[serde(default)]
+    content: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -54,6 +102,8 @@ struct Content {
     #[serde(default)]
     id: Option<TokenId>,
     #[serde(default)]
+    bytes: Option<Vec<u8>>,
+    #[serde(default)]
     logprob: Option<f64>,
     #[serde(default)]
     top_logprobs: Vec<Content>,
@@ -66,6 +116,8 @@ type Top = HashMap<String, Option<f64>>;
 struct Usage {
     #[serde(default)]
     prompt_tokens: Option<u64>,
+    #[serde(default)]
+    completion_tokens: Option<u64>,
     #[serde(default)]
     prompt_tokens_details: Option<Details>,
 }
@@ -81,58 +133,135 @@ pub(crate) fn models(body: &[u8]) -> Result<Vec<Listed>, RemoteError> {
     Ok(parse::<List>(body)?.data)
 }
 
-/// The one token in the answer to `POST /v1/completions`. `sent` counts the prompt when the server does not.
-pub(crate) fn token(body: &[u8], sent: usize) -> Result<RemoteToken, RemoteError> {
-    let Continuation { tokens, bytes_received, tokens_sent, tokens_cached, .. } = continuation(body, sent)?;
-    let [Continued { token, top }] = tokens.as_slice() else {
-        return Err(RemoteError::BadAnswer(format!("it has {} tokens instead of one", tokens.len())));
-    };
-    let (token, top) = (*token, top.clone());
-    Ok(RemoteToken { token, top, bytes_sent: 0, bytes_received, tokens_sent, tokens_cached })
+/// What a server said in any dialect, and what it cost.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Said {
+    /// The ids it gave, with candidates; `None` when it gives none.
+    pub ids: Option<Vec<(TokenId, Vec<Candidate>)>>,
+    /// Its text as bytes, exact ones where it tells them.
+    pub bytes: Vec<u8>,
+    /// Whether it says that its answer ends here.
+    pub stopped: bool,
+    /// Prompt tokens, if it counts them.
+    pub prompt_tokens: Option<u64>,
+    /// Tokens it had in its cache, if it tells.
+    pub cached: Option<u64>,
+    /// Tokens it made, if it counts them.
+    pub made: Option<u64>,
+    /// Whether it told candidates.
+    pub logprobs: bool,
+    /// Milliseconds of computing; 0 when not told.
+    pub server_ms: f64,
+    /// Milliseconds of waiting for its turn; 0 when not told.
+    pub queue_ms: f64,
 }
 
-/// The tokens in the answer to `POST /v1/completions`, in any of the forms that carry ids.
-pub(crate) fn continuation(body: &[u8], sent: usize) -> Result<Continuation, RemoteError> {
-    let bad = |detail: String| RemoteError::BadAnswer(detail);
+/// The answer to `POST /v1/completions` or `/v1/chat/completions`.
+pub(crate) fn said(body: &[u8]) -> Result<Said, RemoteError> {
     let answer: Completion = parse(body)?;
     let [choice] = answer.choices.as_slice() else {
-        return Err(bad(format!("it has {} choices instead of one", answer.choices.len())));
+        return Err(RemoteError::BadAnswer(format!("it has {} choices instead of one", answer.choices.len())));
     };
-    let listed = choice.logprobs.as_ref().and_then(|logprobs| logprobs.content.as_ref());
-    let ids: Vec<TokenId> = match (&choice.token_ids, listed) {
-        (Some(ids), _) => ids.clone(),
-        (None, Some(content)) if content.iter().all(|token| token.id.is_some()) => {
-            content.iter().filter_map(|token| token.id).collect()
-        }
-        _ => {
-            let detail = "it has no token_ids; use a server that knows return_token_ids (citer serve, vLLM) or lists ids with \
-                its logprobs (llama.cpp)";
-            return Err(bad(detail.into()));
-        }
+    let logprobs = choice.logprobs.as_ref();
+    let content = logprobs.and_then(|logprobs| logprobs.content.as_deref()).unwrap_or_default();
+    let ids = match &choice.token_ids {
+        Some(ids) => Some(ids.clone()),
+        None if !content.is_empty() => content.iter().map(|token| token.id).collect(),
+        None => None,
     };
-    let tops = choice.logprobs.as_ref();
-    let tokens = ids.iter().enumerate().map(|(at, token)| Continued {
-        token: *token,
-        top: tops.map(|logprobs| candidates(logprobs, at)).unwrap_or_default(),
-    });
+    let with_top = |(at, id)| (id, logprobs.map(|logprobs| candidates(logprobs, at)).unwrap_or_default());
+    let exact = content.iter().map(|token| token.bytes.clone()).collect::<Option<Vec<_>>>();
+    let text = choice.message.as_ref().and_then(|message| message.content.clone()).or(choice.text.clone());
     let usage = answer.usage.as_ref();
-    let tokens_sent = usage.and_then(|usage| usage.prompt_tokens).unwrap_or(sent as u64);
-    let cached = usage.and_then(|usage| usage.prompt_tokens_details.as_ref()?.cached_tokens).unwrap_or(0);
-    Ok(Continuation {
-        tokens: tokens.collect(),
+    let timings = answer.timings.as_ref();
+    let cached = usage.and_then(|usage| usage.prompt_tokens_details.as_ref()?.cached_tokens);
+    let milliseconds = |value: Option<f64>| value.filter(|ms| ms.is_finite()).unwrap_or(0.0).max(0.0);
+    Ok(Said {
+        ids: ids.map(|ids| ids.into_iter().enumerate().map(with_top).collect()),
+        bytes: match exact {
+            Some(exact) if !content.is_empty() => exact.concat(),
+            _ => text.unwrap_or_default().into_bytes(),
+        },
         stopped: choice.finish_reason.as_deref() == Some("stop"),
+        prompt_tokens: usage.and_then(|usage| usage.prompt_tokens),
+        cached: cached.or(timings.and_then(|timings| timings.cache_n)),
+        made: usage.and_then(|usage| usage.completion_tokens),
+        logprobs: !content.is_empty() || logprobs.is_some_and(|logprobs| logprobs.top_logprobs.is_some()),
+        server_ms: timings.map_or(0.0, |t| milliseconds(t.prompt_ms) + milliseconds(t.predicted_ms)),
+        queue_ms: 0.0,
+    })
+}
+
+#[derive(Deserialize)]
+struct InSession {
+    position: u64,
+    ids: Vec<TokenId>,
+    #[serde(default)]
+    finish_reason: Option<String>,
+    #[serde(default)]
+    logprobs: Vec<Vec<Alternative>>,
+    #[serde(default)]
+    cached: u64,
+    #[serde(default)]
+    server_ms: f64,
+    #[serde(default)]
+    queue_ms: f64,
+}
+
+#[derive(Deserialize)]
+struct Alternative {
+    id: TokenId,
+    logprob: f64,
+}
+
+/// The answer to `POST /v1/sessions/{id}/tokens` after a prefix of `length` tokens.
+pub(crate) fn in_session(body: &[u8], length: usize) -> Result<Said, RemoteError> {
+    let answer: InSession = parse(body)?;
+    // An answer to another request than the one that was made.
+    if answer.position != length as u64 {
+        let detail = format!("it is for position {} instead of {length}", answer.position);
+        return Err(RemoteError::BadAnswer(detail));
+    }
+    let top = |at: usize| {
+        let named = answer.logprobs.get(at).into_iter().flatten();
+        best_first(named.map(|a| Candidate { id: a.id, probability: probability(a.logprob) }).collect())
+    };
+    let ids = answer.ids.iter().enumerate().map(|(at, id)| (*id, top(at)));
+    Ok(Said {
+        ids: Some(ids.collect()),
+        bytes: Vec::new(),
+        stopped: answer.finish_reason.as_deref() == Some("stop"),
+        prompt_tokens: None,
+        cached: Some(answer.cached),
+        made: Some(answer.ids.len() as u64),
+        logprobs: !answer.logprobs.is_empty(),
+        server_ms: answer.server_ms,
+        queue_ms: answer.queue_ms,
+    })
+}
+
+/// The tokens that were said after a prompt of `sent` tokens in an answer of so many bytes, if it has ids.
+pub(crate) fn continuation(said: Said, received: usize, sent: usize) -> Result<Continuation, RemoteError> {
+    let Some(ids) = said.ids else {
+        let detail = "it has no token_ids; use a server that knows return_token_ids (citer serve, vLLM) or lists ids with \
+            its logprobs (llama.cpp)";
+        return Err(RemoteError::BadAnswer(detail.into()));
+    };
+    let tokens_sent = said.prompt_tokens.unwrap_or(sent as u64);
+    Ok(Continuation {
+        tokens: ids.into_iter().map(|(token, top)| Continued { token, top }).collect(),
+        stopped: said.stopped,
         bytes_sent: 0,
-        bytes_received: body.len() as u64,
+        bytes_received: received as u64,
         tokens_sent,
-        tokens_cached: cached.min(tokens_sent),
+        tokens_cached: said.cached.unwrap_or(0).min(tokens_sent),
     })
 }
 
 /// The candidates of the token at place `at`, best first. Names that are not written `token_id:N` cannot be matched to a
 /// token and are left out.
 fn candidates(logprobs: &Logprobs, at: usize) -> Vec<Candidate> {
-    let probability = |logprob: f64| logprob.exp().clamp(0.0, 1.0) as f32;
-    let mut top: Vec<Candidate> = if let Some(token) = logprobs.content.as_ref().and_then(|list| list.get(at)) {
+    let top: Vec<Candidate> = if let Some(token) = logprobs.content.as_ref().and_then(|list| list.get(at)) {
         let named = token.top_logprobs.iter().chain([token]);
         let named = named.filter_map(|c| Some(Candidate { id: c.id?, probability: probability(c.logprob?) }));
         named.collect()
@@ -144,12 +273,23 @@ fn candidates(logprobs: &Logprobs, at: usize) -> Vec<Candidate> {
         });
         named.collect()
     };
+    best_first(top)
+}
+
+/// The probability to a logarithm.
+pub(crate) fn probability(logprob: f64) -> f32 {
+    logprob.exp().clamp(0.0, 1.0) as f32
+}
+
+/// Candidates, each once, by falling probability.
+pub(crate) fn best_first(mut top: Vec<Candidate>) -> Vec<Candidate> {
     top.sort_by(|a, b| b.probability.total_cmp(&a.probability).then(a.id.cmp(&b.id)));
     top.dedup_by_key(|candidate| candidate.id);
     top
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, RemoteError> {
+/// An answer's JSON.
+pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, RemoteError> {
     serde_json::from_slice(body).map_err(|error| {
         let start = String::from_utf8_lossy(&body[..body.len().min(80)]);
         RemoteError::BadAnswer(match start.trim() {

@@ -1,20 +1,20 @@
 //! Failures: an error status or a broken connection as the `RemoteError` that says what to do.
 
+use crate::transport::Response;
 use citer_core::RemoteError;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde_json::Value;
 use std::error::Error;
 
 /// Longest quotation of a server's words, in characters.
 const MAX_WORDS: usize = 300;
 
-/// What an error status means. `body` may be anything.
-pub(crate) fn of_status(status: u16, headers: &HeaderMap, body: &[u8]) -> RemoteError {
-    if matches!(status, 429 | 503) {
-        let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        return RemoteError::Busy(seconds.unwrap_or(1));
+/// The body of a good answer, or what an error status means. The body of an error may be anything.
+pub(crate) fn check(response: &Response) -> Result<&[u8], RemoteError> {
+    match response.status {
+        200..=299 => Ok(&response.body),
+        429 | 503 => Err(RemoteError::Busy(response.retry_after.unwrap_or(1))),
+        status => Err(RemoteError::Refused { status, message: words(&response.body) }),
     }
-    RemoteError::Refused { status, message: words(body) }
 }
 
 /// The server's own words: the message of an OpenAI-shaped error, or the text itself.

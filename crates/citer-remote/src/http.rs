@@ -1,11 +1,15 @@
-//! HTTP: one request with a time limit, a cap on the answer's size and precise errors.
+//! HTTP: the transport over reqwest, natively and in the browser. One request with a time limit, a cap on the answer's size
+//! and precise errors.
 
-use crate::failure;
+use crate::{
+    failure, timer,
+    transport::{Method, Request, Response, Transport},
+};
 use citer_core::RemoteError;
 use futures::StreamExt;
 use reqwest::{
-    Client, RequestBuilder, Response, Url,
-    header::{CONTENT_TYPE, HeaderValue},
+    Client, RequestBuilder, Url,
+    header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
 };
 use std::{fmt, time::Duration};
 use web_time::Instant;
@@ -18,11 +22,12 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(3_600);
 
 /// A server's address and how to talk to it.
 #[derive(Clone)]
-pub(crate) struct Http {
+pub struct Http {
     client: Client,
     base: Url,
     key: Option<String>,
     timeout: Duration,
+    begun: Instant,
 }
 
 impl fmt::Debug for Http {
@@ -37,38 +42,39 @@ impl fmt::Debug for Http {
 }
 
 impl Http {
-    pub(crate) fn new(base_url: &str, timeout: Duration) -> Result<Self, RemoteError> {
+    /// A way to the server at `base_url` whose answers are awaited for at most `timeout`. No request is made here.
+    ///
+    /// # Errors
+    /// An address that is not http or https.
+    pub fn new(base_url: &str, timeout: Duration) -> Result<Self, RemoteError> {
         let bad = |detail: String| RemoteError::Unreachable(detail);
         let base = Url::parse(base_url.trim())
             .map_err(|error| bad(format!("{base_url:?} is not an address, {error}; write it as http://host:port")))?;
         match base.scheme() {
-            "http" => {}
-            "https" if cfg!(target_family = "wasm") => {}
-            "https" => return Err(bad("this program speaks http only, not https".into())),
+            "http" | "https" => {}
             other => return Err(bad(format!("{other} is not http"))),
         }
         if !base.username().is_empty() || base.password().is_some() {
             return Err(bad("the address holds a password; give it as API key instead".into()));
         }
+        // The first one to come decides for the whole program; later ones change nothing.
+        #[cfg(not(target_family = "wasm"))]
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client =
             Client::builder().build().map_err(|error| bad(format!("no HTTP client: {}", failure::cause(error))))?;
         let timeout = timeout.clamp(Duration::from_millis(1), MAX_TIMEOUT);
-        Ok(Self { client, base, key: None, timeout })
+        Ok(Self { client, base, key: None, timeout, begun: Instant::now() })
     }
 
     pub(crate) fn set_key(&mut self, key: String) {
         self.key = Some(key);
     }
 
-    /// The body of the answer to a GET.
-    pub(crate) async fn get(&self, path: &str) -> Result<Vec<u8>, RemoteError> {
-        self.send(self.client.get(self.url(path))).await
-    }
-
-    /// The body of the answer to a POST of JSON.
-    pub(crate) async fn post(&self, path: &str, json: Vec<u8>) -> Result<Vec<u8>, RemoteError> {
-        let json_type = HeaderValue::from_static("application/json");
-        self.send(self.client.post(self.url(path)).header(CONTENT_TYPE, json_type).body(json)).await
+    fn keyed(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.key {
+            Some(key) => request.bearer_auth(key),
+            None => request,
+        }
     }
 
     /// The address of `path` (starting with `/v1`) below the base, which may itself end in `/v1`.
@@ -82,12 +88,19 @@ impl Http {
         url.set_fragment(None);
         url
     }
+}
 
-    async fn send(&self, request: RequestBuilder) -> Result<Vec<u8>, RemoteError> {
+impl Transport for Http {
+    async fn send(&self, request: Request) -> Result<Response, RemoteError> {
         let begun = Instant::now();
-        let request = match &self.key {
-            Some(key) => request.bearer_auth(key),
-            None => request,
+        let url = self.url(&request.path);
+        let builder = match request.method {
+            Method::Get => self.client.get(url),
+            Method::Post => {
+                let json = HeaderValue::from_static("application/json");
+                self.client.post(url).header(CONTENT_TYPE, json).body(request.body)
+            }
+            Method::Delete => self.client.delete(url),
         };
         let failed = |error: reqwest::Error, read: Option<usize>| {
             // In browsers an abort while the body is read is not marked as a timeout, so the clock decides.
@@ -99,19 +112,35 @@ impl Http {
                 Some(bytes) => format!("the connection broke after {bytes} bytes, {}", failure::cause(error)),
             })
         };
-        let response = request.timeout(self.timeout).send().await.map_err(|error| failed(error, None))?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = read(response, failed).await;
-        if status.is_success() {
-            return body;
-        }
-        // The status says more than a body that could not be read.
-        Err(failure::of_status(status.as_u16(), &headers, &body.unwrap_or_default()))
+        let response = self.keyed(builder).timeout(self.timeout).send().await.map_err(|error| failed(error, None))?;
+        let (status, retry_after) = (response.status(), seconds(response.headers()));
+        let body = match read(response, failed).await {
+            // The status says more than a body that could not be read.
+            Err(_) if !status.is_success() => Vec::new(),
+            body => body?,
+        };
+        Ok(Response { status: status.as_u16(), retry_after, body })
+    }
+
+    async fn sleep(&self, time: Duration) {
+        timer::sleep(time).await;
+    }
+
+    fn now(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    fn limit(&self) -> Duration {
+        self.timeout
     }
 }
 
+fn seconds(headers: &HeaderMap) -> Option<u64> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
+}
+
 async fn read(
-    response: Response,
+    response: reqwest::Response,
     failed: impl Fn(reqwest::Error, Option<usize>) -> RemoteError,
 ) -> Result<Vec<u8>, RemoteError> {
     let mut body = Vec::new();

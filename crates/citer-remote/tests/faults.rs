@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use citer_core::{Candidate, RemoteError, RemoteModel, RemoteToken};
-use citer_remote::{Continuation, OptionalRemote, Remote, ServerModel};
+use citer_remote::{Continuation, Http, Remote, ServerModel, Servers};
 use serde_json::{Value, json};
 use std::{
     io::{Read, Write},
@@ -118,6 +118,8 @@ async fn one_token_with_its_candidates_and_cost() {
             bytes_received: body.len() as u64,
             tokens_sent: 3,
             tokens_cached: 2,
+            tokens_received: 1,
+            ..RemoteToken::default()
         }
     );
     assert_eq!(path, "/v1/completions");
@@ -126,8 +128,8 @@ async fn one_token_with_its_candidates_and_cost() {
     let question: Value = serde_json::from_slice(&sent).unwrap();
     assert_eq!(
         question,
-        json!({"model": "big", "prompt": [1, 2, 3], "max_tokens": 1, "temperature": 0, "logprobs": 5,
-               "return_token_ids": true, "return_tokens_as_token_ids": true})
+        json!({"model": "big", "prompt": [1, 2, 3], "max_tokens": 1, "temperature": 0, "repetition_penalty": 1,
+               "logprobs": 5, "return_token_ids": true, "return_tokens_as_token_ids": true})
     );
 }
 
@@ -243,6 +245,12 @@ async fn probing_finds_the_model() {
     assert_eq!(any.probe().await, Ok(first));
     assert_eq!(any.model(), Some("first"));
     assert_eq!(remote(&base).probe().await.unwrap().tokenizer_sha256, None);
+    for room in [json!({"max_model_len": 77}), json!({"meta": {"n_ctx": 77, "n_ctx_train": 512}})] {
+        let mut listed = json!({"data": [{"id": "big"}]});
+        listed["data"][0].as_object_mut().unwrap().extend(room.as_object().unwrap().clone());
+        let base = start(&Fake { body: listed.to_string().into_bytes(), ..Fake::default() }).await;
+        assert_eq!(remote(&base).probe().await.unwrap().context, Some(77));
+    }
     let mut other = Remote::new(&base, Some("huge".into()), LONG).unwrap();
     match other.probe().await {
         Err(RemoteError::BadAnswer(detail)) => assert!(detail.contains("first, big"), "{detail}"),
@@ -259,7 +267,7 @@ async fn unusable_addresses_are_refused_at_once() {
         ("localhost", "not an address"),
         ("/v1", "not an address"),
         ("localhost:8080", "is not http"),
-        ("https://llm.example", "http only"),
+        ("ftp://llm.example", "is not http"),
         ("http://me:word@llm.example", "API key"),
     ] {
         match Remote::new(address, None, LONG) {
@@ -271,7 +279,7 @@ async fn unusable_addresses_are_refused_at_once() {
 
 #[tokio::test]
 async fn without_a_server_nothing_is_asked() {
-    assert_eq!(OptionalRemote::default().next_token(&[1]).await, Err(RemoteError::NotConfigured));
+    assert_eq!(Servers::<Http>::default().next_token(&[1]).await, Err(RemoteError::NotConfigured));
 }
 
 async fn several(body: Value) -> Result<Continuation, RemoteError> {
@@ -324,4 +332,68 @@ async fn a_stop_without_any_token_is_an_end_and_text_without_ids_is_refused() {
     assert!(ended.stopped && ended.tokens.is_empty());
     let no_ids = several(json!({"choices": [{"text": " a", "logprobs": {"tokens": [" a"]}}]})).await;
     assert!(matches!(no_ids, Err(RemoteError::BadAnswer(detail)) if detail.contains("no token_ids")));
+}
+
+/// Answers a list of models of SGLang, then `body`; what was asked and what came of it.
+async fn sglang(body: Value) -> (Seen, Result<Continuation, RemoteError>) {
+    let list = json!({"object": "list", "data": [{"id": "m", "owned_by": "sglang", "max_model_len": 300}]});
+    let (probed, asked) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+    let first = Fake { body: list.to_string().into_bytes(), seen: probed, ..Fake::default() };
+    let second = Fake { body: body.to_string().into_bytes(), seen: asked.clone(), ..Fake::default() };
+    let app = Router::new()
+        .route("/v1/models", axum::routing::get(reply).with_state(first))
+        .fallback_service(Router::new().fallback(reply).with_state(second));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}/v1", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let mut remote = Remote::new(&base, None, LONG).unwrap();
+    assert_eq!(remote.probe().await.unwrap().context, Some(300));
+    let found = remote.tokens(&[1, 2, 3], 4).await;
+    let seen = asked.lock().unwrap()[0].clone();
+    (seen, found)
+}
+
+#[tokio::test]
+async fn sglang_is_asked_in_its_own_way() {
+    let ((path, _, sent), found) = sglang(json!({
+        "text": " a b", "output_ids": [7, 9],
+        "meta_info": {
+            "id": "x", "finish_reason": {"type": "stop", "matched": 9}, "prompt_tokens": 3, "completion_tokens": 2,
+            "cached_tokens": 2, "output_token_logprobs": [[-0.5, 7, null], [-0.1, 9, null]],
+            "output_top_logprobs": [[[-0.5, 7, null], [-1.5, 4, null]], [[-0.1, 9, null]]], "e2e_latency": 0.1,
+        },
+    }))
+    .await;
+    let question: Value = serde_json::from_slice(&sent).unwrap();
+    assert_eq!(path, "/generate");
+    assert_eq!(
+        question,
+        json!({"input_ids": [1, 2, 3], "return_logprob": true, "top_logprobs_num": 5,
+               "sampling_params": {"max_new_tokens": 4, "temperature": 0, "repetition_penalty": 1}})
+    );
+    let found = found.unwrap();
+    assert_eq!(found.tokens.iter().map(|t| t.token).collect::<Vec<_>>(), [7, 9]);
+    assert_eq!(found.tokens[0].top.iter().map(|c| c.id).collect::<Vec<_>>(), [7, 4]);
+    assert_eq!((found.stopped, found.tokens_sent, found.tokens_cached), (true, 3, 2));
+    assert_eq!(found.bytes_sent, sent.len() as u64);
+}
+
+#[tokio::test]
+async fn an_sglang_without_ids_is_read_by_its_log_probabilities_and_one_that_gives_up_is_an_error() {
+    let meta =
+        |reason: Value, own: Value| json!({"meta_info": {"finish_reason": reason, "output_token_logprobs": own}});
+    let (_, found) = sglang(meta(json!({"type": "length", "length": 1}), json!([[-0.5, 7, " a"]]))).await;
+    let found = found.unwrap();
+    assert_eq!((found.tokens.len(), found.tokens[0].token, found.stopped, found.tokens_sent), (1, 7, false, 3));
+    let abort = json!({"type": "abort", "message": "out of memory", "status_code": 503});
+    for (body, said) in [
+        (meta(abort, json!([])), "out of memory"),
+        (meta(json!({"type": "length"}), Value::Null), "neither output_ids"),
+        (json!({"text": " a"}), "meta_info"),
+    ] {
+        match sglang(body).await.1 {
+            Err(RemoteError::BadAnswer(detail)) => assert!(detail.contains(said), "{detail}"),
+            other => panic!("{other:?}"),
+        }
+    }
 }

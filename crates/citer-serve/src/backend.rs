@@ -1,9 +1,12 @@
-//! The backend: the LLM as the server sees it, one sequence with a KV cache that can be cut.
+//! The backend: the LLM as the server sees it, many sequences whose keys and values lie in blocks that they share.
 
 use citer_core::{TokenId, message::Turn};
 
 /// A language model that the worker thread owns. All calls block.
 pub trait Backend: Send + 'static {
+    /// Keys and values of up to [`crate::prefix_tree::BLOCK`] tokens. A clone is cheap and shares them until one is written.
+    type Block: Clone;
+
     /// What clients may know about the model. It never changes.
     fn info(&self) -> ModelInfo;
 
@@ -25,15 +28,27 @@ pub trait Backend: Send + 'static {
     /// Whether `token` ends the turn.
     fn is_end(&self, token: TokenId) -> bool;
 
-    /// Forgets all cached tokens from `position` on.
-    fn truncate(&mut self, position: usize);
+    /// Bytes of a block.
+    fn block_bytes(&self) -> usize;
 
-    /// Appends `tokens` (at least one, all within the vocabulary and the context) to the cached sequence and chooses
-    /// the token after them, with the `top` most likely candidates.
-    ///
-    /// # Errors
-    /// A model that cannot go on; the cache is then cut to nothing before the next step.
-    fn step(&mut self, tokens: &[TokenId], sampling: Sampling, top: usize) -> Result<Step, BackendError>;
+    /// Adds every row's tokens to its sequence and chooses the token after them: one result a row. The blocks of a row that
+    /// failed are worth nothing.
+    fn step(&mut self, rows: &mut [Row<'_, Self::Block>]) -> Vec<Result<Step, BackendError>>;
+}
+
+/// A sequence that goes on.
+#[derive(Debug)]
+pub struct Row<'a, B> {
+    /// What holds the first `position` tokens, as many blocks as these need; the step adds those of the new tokens.
+    pub blocks: &'a mut Vec<B>,
+    /// Number of tokens before the new ones.
+    pub position: usize,
+    /// The new tokens: at least one, all within the vocabulary and the context.
+    pub tokens: &'a [TokenId],
+    /// How to choose the next one.
+    pub sampling: Sampling,
+    /// How many candidates to report.
+    pub top: usize,
 }
 
 /// What clients may know about a model.

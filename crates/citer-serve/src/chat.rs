@@ -1,9 +1,11 @@
 //! `POST /v1/chat/completions`: answers a conversation.
 
 use crate::{
-    answer::Kind, error::ApiError, fields::Fields, generation::Prompt, options::Options, server::Shared, stream,
+    answer::Kind, error::ApiError, fields::Fields, generation::Prompt, meter::Meter, options::Options, server::Shared,
+    stream,
 };
 use axum::{
+    Extension,
     body::Bytes,
     extract::{State, rejection::BytesRejection},
     response::Response,
@@ -17,6 +19,7 @@ const MAX_TOP_LOGPROBS: usize = 20;
 
 pub(crate) async fn handle(
     State(shared): State<Arc<Shared>>,
+    Extension(meter): Extension<Arc<Meter>>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
     let body = body.map_err(|error| ApiError::body(error.status(), &error.body_text()))?;
@@ -35,8 +38,8 @@ pub(crate) async fn handle(
         (false, None | Some(0)) => None,
         (false, Some(_)) => return Err(ApiError::field("top_logprobs", "needs logprobs to be true")),
     };
-    let options = Options::read(&fields, &shared.model, max_tokens, logprobs)?;
-    stream::respond(&shared, Kind::Chat, Prompt::Conversation(turns(&fields)?), options).await
+    let options = Options::read(&fields, &shared, max_tokens, logprobs)?;
+    stream::respond(&shared, meter, Kind::Chat, Prompt::Conversation(turns(&fields)?), options).await
 }
 
 /// The turns. The chat format has no system turn, so instructions go in front of the first user turn.

@@ -1,9 +1,11 @@
 //! `POST /v1/completions`: continues a prompt given as text or as token ids.
 
 use crate::{
-    answer::Kind, error::ApiError, fields::Fields, generation::Prompt, options::Options, server::Shared, stream,
+    answer::Kind, error::ApiError, fields::Fields, generation::Prompt, meter::Meter, options::Options, server::Shared,
+    stream,
 };
 use axum::{
+    Extension,
     body::Bytes,
     extract::{State, rejection::BytesRejection},
     response::Response,
@@ -19,6 +21,7 @@ const MAX_LOGPROBS: usize = 5;
 
 pub(crate) async fn handle(
     State(shared): State<Arc<Shared>>,
+    Extension(meter): Extension<Arc<Meter>>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
     let body = body.map_err(|error| ApiError::body(error.status(), &error.body_text()))?;
@@ -27,8 +30,8 @@ pub(crate) async fn handle(
     let limit = shared.max_tokens;
     let max_tokens = fields.integer("max_tokens", 1..=limit)?.unwrap_or(DEFAULT_TOKENS.min(limit));
     let logprobs = fields.integer("logprobs", 0..=MAX_LOGPROBS)?;
-    let options = Options::read(&fields, &shared.model, max_tokens, logprobs)?;
-    stream::respond(&shared, Kind::Completion, prompt(&fields)?, options).await
+    let options = Options::read(&fields, &shared, max_tokens, logprobs)?;
+    stream::respond(&shared, meter, Kind::Completion, prompt(&fields)?, options).await
 }
 
 fn prompt(fields: &Fields) -> Result<Prompt, ApiError> {

@@ -1,6 +1,6 @@
 //! CORS: pages of the listed origins may use the API.
 
-use crate::server::ServeError;
+use crate::{guard::REQUEST_ID, server::ServeError};
 use axum::http::{HeaderValue, Method, header::RETRY_AFTER};
 use std::time::Duration;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
@@ -16,9 +16,9 @@ pub(crate) fn layer(origins: &[String]) -> Result<CorsLayer, ServeError> {
     };
     Ok(CorsLayer::new()
         .allow_origin(allowed)
-        .allow_methods([Method::GET, Method::POST])
+        .allow_methods([Method::GET, Method::POST, Method::DELETE])
         .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers([RETRY_AFTER])
+        .expose_headers([RETRY_AFTER, REQUEST_ID])
         .max_age(MAX_AGE))
 }
 

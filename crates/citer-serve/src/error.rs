@@ -1,14 +1,19 @@
 //! Errors in OpenAI's shape: an HTTP status and `{"error": {"message", "type", "param", "code"}}`.
 
+use crate::session_table::Lost;
 use axum::{
     Json,
-    http::{HeaderValue, StatusCode, header::RETRY_AFTER},
+    http::{
+        HeaderValue, StatusCode,
+        header::{RETRY_AFTER, WWW_AUTHENTICATE},
+    },
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// Seconds that a client waits when the queue is full.
-const RETRY_SECONDS: u16 = 1;
+const RETRY_SECONDS: u64 = 1;
 
 /// An answer that is an error.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,11 +23,15 @@ pub(crate) struct ApiError {
     kind: &'static str,
     param: Option<String>,
     code: Option<&'static str>,
+    /// Tokens that a lost session holds.
+    known: Option<usize>,
+    /// Seconds to wait.
+    retry: Option<u64>,
 }
 
 impl ApiError {
     fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), kind, param: None, code: None }
+        Self { status, message: message.into(), kind, param: None, code: None, known: None, retry: None }
     }
 
     /// 400: the request as a whole is wrong.
@@ -42,15 +51,27 @@ impl ApiError {
     }
 
     /// 404: another model.
-    pub fn model(asked: &str, served: &str) -> Self {
-        let message = format!("the model {asked:?} does not exist: this server has {served:?}");
+    pub fn model<'a>(asked: &str, served: impl Iterator<Item = &'a str>) -> Self {
+        let served = served.map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
+        let message = format!("the model {asked:?} does not exist: this server has {served}");
         let error = Self::new(StatusCode::NOT_FOUND, "invalid_request_error", message);
         Self { param: Some("model".into()), code: Some("model_not_found"), ..error }
     }
 
+    /// 404 or 409: the session is gone, or shorter than the client believes.
+    pub fn session(lost: Lost) -> Self {
+        let (status, known, message) = match lost {
+            Lost::Unknown => (StatusCode::NOT_FOUND, 0, "there is no such session, or no longer".into()),
+            Lost::Short { known } => (StatusCode::CONFLICT, known, format!("the session holds {known} tokens only")),
+        };
+        let message = format!("{message}: open a new one and send everything from position 0");
+        Self { known: Some(known), ..Self::new(status, "session_lost", message) }
+    }
+
     /// 404: another path.
     pub fn path(path: &str) -> Self {
-        let message = format!("there is nothing at {path}: see /v1/models, /v1/completions, /v1/chat/completions");
+        let message =
+            format!("there is nothing at {path}: see /v1/models, /v1/completions, /v1/chat/completions, /v1/sessions");
         Self { code: Some("unknown_url"), ..Self::new(StatusCode::NOT_FOUND, "invalid_request_error", message) }
     }
 
@@ -76,6 +97,44 @@ impl ApiError {
         Self { code: Some("queue_full"), ..error }
     }
 
+    /// 401: no key, or a wrong one.
+    pub fn unauthorised() -> Self {
+        let message = "this server needs an API key: send it as `Authorization: Bearer KEY`";
+        let error = Self::new(StatusCode::UNAUTHORIZED, "authentication_error", message);
+        Self { code: Some("invalid_api_key"), ..error }
+    }
+
+    /// 429: the key has used what it may.
+    pub fn exhausted(budget: bool, wait: u64) -> Self {
+        let (what, code) =
+            if budget { ("today's tokens", "budget_exhausted") } else { ("requests a minute", "rate_limit_exceeded") };
+        let message = format!("this key's {what} are used up: try again in {wait} s");
+        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", message);
+        Self { code: Some(code), retry: Some(wait), ..error }
+    }
+
+    /// 408: the body or the answer took too long.
+    pub fn slow(limit: Duration) -> Self {
+        let message = format!("the request took more than {} s: ask for less", limit.as_secs_f64());
+        Self::new(StatusCode::REQUEST_TIMEOUT, "timeout_error", message)
+    }
+
+    /// 502: the server behind this one.
+    pub fn upstream(message: &str) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, "upstream_error", message)
+    }
+
+    /// An error of the server behind this one that concerns the client; its failures become 502.
+    pub fn passed(status: u16, message: &str, retry: Option<u64>) -> Self {
+        let status = StatusCode::from_u16(status).ok().filter(StatusCode::is_client_error);
+        let kind = match status {
+            Some(StatusCode::TOO_MANY_REQUESTS) => "rate_limit_error",
+            Some(_) => "invalid_request_error",
+            None => "upstream_error",
+        };
+        Self { retry, ..Self::new(status.unwrap_or(StatusCode::BAD_GATEWAY), kind, message) }
+    }
+
     /// 500.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", message)
@@ -83,15 +142,24 @@ impl ApiError {
 
     /// The body.
     pub fn json(&self) -> Value {
-        json!({"error": {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}})
+        let mut body =
+            json!({"error": {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}});
+        if let Some(known) = self.known {
+            body["error"]["known"] = json!(known);
+        }
+        body
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(self.json())).into_response();
-        if self.status == StatusCode::TOO_MANY_REQUESTS {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(RETRY_SECONDS));
+        let is_busy = self.status == StatusCode::TOO_MANY_REQUESTS;
+        if let Some(wait) = self.retry.or(is_busy.then_some(RETRY_SECONDS)) {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }

@@ -1,12 +1,15 @@
-//! Generation: the loop that turns a prompt into tokens, text and a reason to end.
+//! Generation: how a prompt turns into tokens, text and a reason to end, one step at a time.
 
 use crate::{
-    backend::{Backend, Step},
+    backend::{Backend, Row, Step},
     error::ApiError,
+    meter::Meter,
     options::Options,
+    prefix_tree::BLOCK,
     stop::StopText,
 };
-use citer_core::{PrefixCache, TokenId, Utf8Stream, message::Turn};
+use citer_core::{TokenId, Utf8Stream, message::Turn};
+use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc::UnboundedSender;
 
 /// What to continue.
@@ -20,7 +23,7 @@ pub(crate) enum Prompt {
 /// What the worker tells the request, in order: `Started`, any number of `Token`, `Finished`; or `Failed` at any point.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
-    Started { prompt: Vec<TokenId>, cached: usize },
+    Started { prompt: Vec<TokenId>, cached: usize, queued: Duration },
     Token(Token),
     Finished { finish: Finish, rest: String },
     Failed(ApiError),
@@ -67,20 +70,6 @@ pub(crate) struct Record {
     pub token_ids: Vec<TokenId>,
 }
 
-/// How a generation ended when it did not finish.
-pub(crate) enum Broken {
-    /// Nobody listens any more.
-    Cancelled,
-    /// It cannot go on.
-    Failed(ApiError),
-}
-
-impl From<ApiError> for Broken {
-    fn from(error: ApiError) -> Self {
-        Self::Failed(error)
-    }
-}
-
 /// Token ids of the prompt, checked against the vocabulary, `limit` and the context.
 pub(crate) fn prepare(backend: &impl Backend, prompt: &Prompt, limit: usize) -> Result<Vec<TokenId>, ApiError> {
     let info = backend.info();
@@ -104,56 +93,102 @@ pub(crate) fn prepare(backend: &impl Backend, prompt: &Prompt, limit: usize) -> 
     Ok(ids)
 }
 
-/// Generates after `prompt` and sends every event but the last one, which it returns.
-pub(crate) fn generate<B: Backend>(
-    backend: &mut B,
-    cache: &mut PrefixCache,
-    prompt: Vec<TokenId>,
-    options: &Options,
-    events: &UnboundedSender<Event>,
-    record: &mut Record,
-) -> Result<(Finish, String), Broken> {
-    let context = backend.info().context;
-    let send = |event| events.send(event).map_err(|_| Broken::Cancelled);
-    let cached = cache.reuse(&prompt);
-    backend.truncate(cached);
-    (record.prompt_tokens, record.cached_tokens) = (prompt.len(), cached);
-    let mut next = prompt[cached..].to_vec();
-    send(Event::Started { prompt, cached })?;
-    let (mut text, mut stop, mut offset) = (Utf8Stream::default(), StopText::new(options.stop.clone()), 0);
-    let finish = loop {
-        if events.is_closed() {
-            return Err(Broken::Cancelled);
-        }
-        let step = backend.step(&next, options.sampling, options.logprobs.unwrap_or(0)).map_err(|error| {
-            cache.clear();
-            backend.truncate(0);
-            ApiError::internal(error.to_string())
-        })?;
-        cache.extend(&next);
-        let (id, is_end) = (step.token, backend.is_end(step.token));
-        record.token_ids.push(id);
-        let bytes = if is_end { Vec::new() } else { backend.token_bytes(id) };
-        let complete = text.push(&bytes);
-        let (shown, found) = stop.push(&complete);
-        send(Event::Token(token(backend, step, bytes, shown, offset)))?;
-        offset += complete.chars().count();
-        if found {
-            return Ok((Finish::Stop, String::new()));
-        }
-        if is_end {
-            break Finish::Stop;
-        }
-        if record.token_ids.len() >= options.max_tokens || cache.ids().len() >= context {
-            break Finish::Length;
-        }
-        next = vec![id];
-    };
-    let (mut rest, found) = stop.push(&text.finish());
-    if !found {
-        rest.push_str(&stop.finish());
+/// A generation under way: a sequence, what of it is computed, and the text so far.
+pub(crate) struct Generation<B> {
+    options: Options,
+    events: UnboundedSender<Event>,
+    meter: Arc<Meter>,
+    /// The prompt and what came after it.
+    ids: Vec<TokenId>,
+    /// How many of them the blocks hold.
+    position: usize,
+    blocks: Vec<B>,
+    text: Utf8Stream,
+    stop: StopText,
+    offset: usize,
+    pub record: Record,
+}
+
+impl<B> Generation<B> {
+    /// A generation after `prompt`, whose first `cached` tokens are in `blocks`. At least one is left to compute.
+    pub fn new(
+        options: Options,
+        events: UnboundedSender<Event>,
+        meter: Arc<Meter>,
+        prompt: Vec<TokenId>,
+        cached: usize,
+        mut blocks: Vec<B>,
+    ) -> Self {
+        let cached = cached.min(prompt.len().saturating_sub(1));
+        blocks.truncate(cached.div_ceil(BLOCK));
+        let record = Record { prompt_tokens: prompt.len(), cached_tokens: cached, token_ids: Vec::new() };
+        let (text, stop) = (Utf8Stream::default(), StopText::new(options.stop.clone()));
+        Self { options, events, meter, ids: prompt, position: cached, blocks, text, stop, offset: 0, record }
     }
-    Ok((finish, rest))
+
+    /// Whether nobody listens any more.
+    pub fn is_cancelled(&self) -> bool {
+        self.events.is_closed()
+    }
+
+    /// The next step: at most `most` tokens.
+    pub fn row(&mut self, most: usize) -> Row<'_, B> {
+        let end = self.ids.len().min(self.position + most.max(1));
+        Row {
+            blocks: &mut self.blocks,
+            position: self.position,
+            tokens: &self.ids[self.position..end],
+            sampling: self.options.sampling,
+            top: self.options.logprobs.unwrap_or(0),
+        }
+    }
+
+    /// Counts `tokens` as computed. The step's choice counts when they were all there were: then the generation goes on with
+    /// it, or ends.
+    pub fn advance(&mut self, tokens: usize, step: Step, backend: &impl Backend, context: usize) -> Option<Event> {
+        self.position += tokens;
+        if self.position < self.ids.len() {
+            return None;
+        }
+        let (id, is_end) = (step.token, backend.is_end(step.token));
+        self.record.token_ids.push(id);
+        self.meter.token();
+        let bytes = if is_end { Vec::new() } else { backend.token_bytes(id) };
+        let complete = self.text.push(&bytes);
+        let (shown, found) = self.stop.push(&complete);
+        // Who has gone is noticed before the next step.
+        let _ = self.events.send(Event::Token(token(backend, step, bytes, shown, self.offset)));
+        self.offset += complete.chars().count();
+        if found {
+            return Some(Event::Finished { finish: Finish::Stop, rest: String::new() });
+        }
+        let is_long = self.record.token_ids.len() >= self.options.max_tokens || self.position >= context;
+        if !is_end && !is_long {
+            self.ids.push(id);
+            return None;
+        }
+        let (mut rest, found) = self.stop.push(&self.text.finish());
+        if !found {
+            rest.push_str(&self.stop.finish());
+        }
+        Some(Event::Finished { finish: if is_end { Finish::Stop } else { Finish::Length }, rest })
+    }
+
+    /// Whether its prompt has just been computed.
+    pub fn has_begun(&self) -> bool {
+        self.record.token_ids.len() == 1
+    }
+
+    /// The computed tokens and their blocks.
+    pub fn computed(&self) -> (&[TokenId], &[B]) {
+        (&self.ids[..self.position], &self.blocks)
+    }
+
+    /// Sends the last event, with the record of what was done.
+    pub fn tell(&self, event: Event) {
+        // The client may be gone; then nobody needs it.
+        let _ = self.events.send(event);
+    }
 }
 
 fn token(backend: &impl Backend, step: Step, bytes: Vec<u8>, text: String, offset: usize) -> Token {

@@ -1,61 +1,43 @@
 //! The adapter that makes an engine of citer-lm the server's backend.
 
-use crate::backend::{Backend, BackendError, ModelInfo, Sampling, Step};
-use citer_core::{LocalModel, TokenId, message::Turn};
-use citer_lm::Engine;
-use futures::executor::block_on;
+use crate::{
+    backend::{Backend, BackendError, ModelInfo, Row, Sampling, Step},
+    prefix_tree::BLOCK,
+};
+use citer_core::{TokenId, message::Turn};
+use citer_lm::{
+    LoadError, Model, Paged, Sampler, Tokenizer,
+    chat::ChatFormat,
+    device,
+    paged::{KvBlock, PagedRow},
+};
+use std::sync::Arc;
 
-/// An engine with the name that clients ask for.
+const _: () = assert!(BLOCK == citer_lm::paged::BLOCK, "a block of the tree is a block of the model");
+
+/// A model with the name that clients ask for.
 pub struct LmBackend {
-    engine: Engine,
+    paged: Paged,
+    tokenizer: Arc<Tokenizer>,
+    format: ChatFormat,
     name: String,
 }
 
 impl LmBackend {
-    /// Serves `engine` as `name`.
-    pub fn new(name: impl Into<String>, engine: Engine) -> Self {
-        Self { engine, name: name.into() }
-    }
-}
-
-impl Backend for LmBackend {
-    fn info(&self) -> ModelInfo {
-        ModelInfo {
-            name: self.name.clone(),
-            tokenizer_sha256: self.engine.tokenizer().sha256().to_owned(),
-            vocab_size: self.engine.tokenizer().vocab_size(),
-            context: self.engine.capacity(),
-        }
+    /// Serves `model` as `name` on the CPU, with conversations of at most `context` tokens.
+    ///
+    /// # Errors
+    /// A tokenizer that does not fit the model.
+    pub fn new(name: impl Into<String>, model: Model, context: usize) -> Result<Self, LoadError> {
+        let paged = Paged::new(&model, context, &device::cpu())?;
+        Ok(Self { paged, tokenizer: model.tokenizer, format: model.format, name: name.into() })
     }
 
-    fn encode(&self, text: &str) -> Result<Vec<TokenId>, BackendError> {
-        self.engine.tokenizer().encode(text).map_err(|error| BackendError(error.to_string()))
-    }
-
-    fn conversation(&self, turns: &[Turn]) -> Result<Vec<TokenId>, BackendError> {
-        let prompt = self.engine.format().prompt(self.engine.tokenizer(), turns);
-        prompt.map_err(|error| BackendError(error.to_string()))
-    }
-
-    fn token_bytes(&self, token: TokenId) -> Vec<u8> {
-        self.engine.tokenizer().token_bytes(token).to_vec()
-    }
-
-    fn is_end(&self, token: TokenId) -> bool {
-        self.engine.is_end(token)
-    }
-
-    fn truncate(&mut self, position: usize) {
-        self.engine.truncate(position);
-    }
-
-    fn step(&mut self, tokens: &[TokenId], sampling: Sampling, top: usize) -> Result<Step, BackendError> {
-        let output = block_on(self.engine.forward(tokens)).map_err(|error| BackendError(error.to_string()))?;
+    fn choose(&self, logits: &[f32], position: usize, sampling: Sampling, top: usize) -> Result<Step, BackendError> {
         // A model may have more outputs than the tokenizer has tokens; those mean nothing.
-        let known = self.engine.tokenizer().vocab_size().min(output.logits.len());
-        let logits = &output.logits[..known];
-        self.engine.sampler.sampling = citer_lm::Sampling { temperature: sampling.temperature, seed: sampling.seed };
-        let (token, candidates) = self.engine.sampler.choose(logits, self.engine.position(), top);
+        let logits = &logits[..self.tokenizer.vocab_size().min(logits.len())];
+        let sampling = citer_lm::Sampling { temperature: sampling.temperature, seed: sampling.seed };
+        let (token, candidates) = Sampler { sampling }.choose(logits, position, top);
         let total = log_sum_exp(logits);
         let logprob = |id: TokenId| logits.get(id as usize).map_or(f32::NAN, |logit| logit - total);
         if !logprob(token).is_finite() {
@@ -63,6 +45,56 @@ impl Backend for LmBackend {
         }
         let top = candidates.iter().take(top).map(|candidate| (candidate.id, logprob(candidate.id))).collect();
         Ok(Step { token, logprob: logprob(token), top })
+    }
+}
+
+impl Backend for LmBackend {
+    type Block = KvBlock;
+
+    fn info(&self) -> ModelInfo {
+        ModelInfo {
+            name: self.name.clone(),
+            tokenizer_sha256: self.tokenizer.sha256().to_owned(),
+            vocab_size: self.tokenizer.vocab_size(),
+            context: self.paged.capacity(),
+        }
+    }
+
+    fn encode(&self, text: &str) -> Result<Vec<TokenId>, BackendError> {
+        self.tokenizer.encode(text).map_err(|error| BackendError(error.to_string()))
+    }
+
+    fn conversation(&self, turns: &[Turn]) -> Result<Vec<TokenId>, BackendError> {
+        self.format.prompt(&self.tokenizer, turns).map_err(|error| BackendError(error.to_string()))
+    }
+
+    fn token_bytes(&self, token: TokenId) -> Vec<u8> {
+        self.tokenizer.token_bytes(token).to_vec()
+    }
+
+    fn is_end(&self, token: TokenId) -> bool {
+        self.format.is_end(token)
+    }
+
+    fn block_bytes(&self) -> usize {
+        self.paged.block_bytes()
+    }
+
+    fn step(&mut self, rows: &mut [Row<'_, KvBlock>]) -> Vec<Result<Step, BackendError>> {
+        let paged = rows.iter_mut().map(|row| {
+            let Row { blocks, position, tokens, .. } = row;
+            PagedRow { blocks: &mut **blocks, position: *position, tokens: *tokens }
+        });
+        match self.paged.step(&mut paged.collect::<Vec<_>>()) {
+            Err(error) => rows.iter().map(|_| Err(BackendError(error.to_string()))).collect(),
+            Ok(logits) => {
+                let choices = rows
+                    .iter()
+                    .zip(logits)
+                    .map(|(row, logits)| self.choose(&logits, row.position + row.tokens.len(), row.sampling, row.top));
+                choices.collect()
+            }
+        }
     }
 }
 

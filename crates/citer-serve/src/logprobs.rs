@@ -53,7 +53,8 @@ fn name(id: TokenId, bytes: &[u8], as_ids: bool) -> String {
     text(id, bytes, as_ids || bytes.is_empty())
 }
 
-fn number(logprob: f32) -> Value {
+/// A log probability as JSON can write it.
+pub(crate) fn number(logprob: f32) -> Value {
     json!(if logprob.is_finite() { logprob } else { LEAST })
 }
 

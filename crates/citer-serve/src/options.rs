@@ -1,10 +1,6 @@
 //! Options: what both endpoints accept besides the prompt.
 
-use crate::{
-    backend::{ModelInfo, Sampling},
-    error::ApiError,
-    fields::Fields,
-};
+use crate::{backend::Sampling, error::ApiError, fields::Fields, server::Shared};
 use serde_json::{Value, json};
 use std::{
     collections::hash_map::RandomState,
@@ -38,13 +34,11 @@ impl Options {
     /// Reads what both endpoints share; `max_tokens` and `logprobs` are spelt differently and come read.
     pub fn read(
         fields: &Fields,
-        model: &ModelInfo,
+        shared: &Shared,
         max_tokens: usize,
         logprobs: Option<usize>,
     ) -> Result<Self, ApiError> {
-        if let Some(asked) = fields.text("model")?.filter(|asked| *asked != model.name) {
-            return Err(ApiError::model(asked, &model.name));
-        }
+        shared.model(fields.text("model")?)?;
         fields.refuse(&[
             ("n", &[json!(1)]),
             ("top_p", &[json!(1)]),

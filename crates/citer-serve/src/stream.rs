@@ -4,8 +4,9 @@ use crate::{
     answer::{Answer, Kind},
     error::ApiError,
     generation::{Event, Prompt},
+    meter::Meter,
     options::Options,
-    server::Shared,
+    server::{Engine, Shared},
     worker::{Begun, died},
 };
 use axum::{
@@ -17,18 +18,20 @@ use axum::{
 };
 use futures::{StreamExt, stream};
 use serde_json::Value;
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 /// Generates and answers as the options say.
 pub(crate) async fn respond(
     shared: &Shared,
+    meter: Arc<Meter>,
     kind: Kind,
     prompt: Prompt,
     options: Options,
 ) -> Result<Response, ApiError> {
-    let Begun { prompt, cached, events } = shared.worker.begin(kind.path(), prompt, options.clone()).await?;
-    let answer = Answer::new(kind, &shared.model.name, &options, prompt, cached);
+    let Engine::Local(worker) = &shared.engine else { return Err(died()) };
+    let Begun { prompt, cached, events, .. } = worker.begin(kind.path(), prompt, options.clone(), meter).await?;
+    let answer = Answer::new(kind, &shared.models[0].name, &options, prompt, cached);
     if options.output.stream { Ok(chunks(answer, events)) } else { whole(answer, events).await }
 }
 

@@ -3,7 +3,7 @@
 
 mod common;
 
-use citer_core::{RemoteError, RemoteModel};
+use citer_core::{Dialect, RemoteError, RemoteModel};
 use citer_remote::Remote;
 use common::{CONTEXT, END, Scripted, VOCAB, bytes, start};
 use std::time::Duration;
@@ -32,6 +32,30 @@ async fn an_answer_token_by_token_feeds_each_token_once() {
 /// All but the newest token are cached, except in the first request.
 fn cached(prefix: &[u32], prompt: usize) -> u64 {
     if prefix.len() == prompt { 0 } else { prefix.len() as u64 - 1 }
+}
+
+#[tokio::test]
+async fn in_a_session_only_new_ids_travel() {
+    let backend = Scripted::new(bytes("hello"));
+    let fed = backend.fed();
+    let server = start(backend).await;
+    let mut remote = Remote::new(&server.base, None, Duration::from_secs(20)).unwrap();
+    let found = remote.connect().await.unwrap();
+    assert_eq!((found.dialect, found.exact_tokens, found.ids_back), (Dialect::Session, true, true));
+    let mut prefix = bytes("a longer question, so that the history would show in the bytes?");
+    let prompt = prefix.len();
+    let mut sizes = Vec::new();
+    while prefix.last() != Some(&END) {
+        let token = remote.next_token(&prefix).await.unwrap();
+        assert_eq!(token.tokens_sent, if prefix.len() == prompt { prompt as u64 } else { 1 });
+        assert_eq!(token.top[0].id, token.token);
+        sizes.push(token.bytes_sent);
+        prefix.push(token.token);
+    }
+    assert_eq!(prefix[prompt..], [bytes("hello"), vec![END]].concat());
+    assert!(sizes[1..].iter().all(|size| *size < 100), "{sizes:?}");
+    assert_eq!(*fed.lock().unwrap(), [prompt, 1, 1, 1, 1, 1]);
+    remote.close().await;
 }
 
 #[tokio::test]

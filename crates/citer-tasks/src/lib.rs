@@ -20,6 +20,7 @@ mod choice;
 pub mod data;
 mod facts;
 mod family;
+pub mod interval;
 mod judge;
 mod maths;
 mod prompt;

@@ -1,4 +1,4 @@
-//! What the plots share: an SVG canvas, axes in percent, and a look for each policy.
+//! What the plots share: an SVG canvas, axes, and a look for each policy.
 //!
 //! Lines differ by colour, dash and mark, so that they can be told apart without colour. The colours are Okabe and
 //! Ito's palette for all kinds of colour vision, with grey in place of its yellow, which is too faint on white.
@@ -69,7 +69,7 @@ pub fn svg(
     Ok(text)
 }
 
-/// Axes with their names; ranges are in percent. `sides` are the pixels left of the y axis and right of the plot;
+/// Axes with their names. `sides` are the pixels left of the y axis and right of the plot;
 /// without `y_name` the y axis has no labels. Returns where a point lies.
 pub fn axes(
     canvas: &Canvas<'_>,
@@ -77,6 +77,7 @@ pub fn axes(
     (x, x_name): (Range<f64>, &str),
     (y, y_name): (Range<f64>, Option<&str>),
 ) -> Result<impl Fn(f64, f64) -> Pixel, Failure> {
+    let spans = [&x, &y].map(|range| range.end - range.start);
     let mut builder = ChartBuilder::on(canvas);
     builder.margin_left(16).margin_top(70).margin_bottom(12).margin_right(sides.1);
     builder.x_label_area_size(90).y_label_area_size(sides.0);
@@ -84,8 +85,12 @@ pub fn axes(
     let mut mesh = chart.configure_mesh();
     mesh.label_style(("sans-serif", LABEL, &INK)).axis_desc_style(("sans-serif", LABEL, &INK)).axis_style(INK);
     mesh.light_line_style(WHITE).bold_line_style(FAINT.mix(0.35)).x_labels(11).y_labels(9).x_desc(x_name);
-    let label = |value: &f64| format!("{}", (value * 10.0).round() / 10.0);
-    mesh.x_label_formatter(&label).y_label_formatter(&label);
+    let [x_label, y_label] = spans.map(|span| {
+        // One digit after the point, more where all numbers are small.
+        let scale = 10f64.powf((2.0 - span.log10().floor()).clamp(1.0, 9.0));
+        move |value: &f64| format!("{}", (value * scale).round() / scale)
+    });
+    mesh.x_label_formatter(&x_label).y_label_formatter(&y_label);
     match y_name {
         Some(name) => mesh.y_desc(name).draw()?,
         None => mesh.disable_y_mesh().y_labels(0).draw()?,

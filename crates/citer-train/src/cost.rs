@@ -4,6 +4,8 @@
 //! decoding, and every way of answering processes the prompt at least once.
 
 use crate::work::Work;
+pub use citer_core::Prices;
+use citer_core::waits::break_even_share;
 use serde::{Deserialize, Serialize};
 
 /// Bytes on the network, both directions together.
@@ -13,17 +15,6 @@ pub struct Wire {
     pub call: f64,
     /// A token sent or received.
     pub token: f64,
-}
-
-/// Prices of an API, in US dollars per million tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Prices {
-    /// A prompt token.
-    pub prompt: f64,
-    /// A prompt token found in the provider's prefix cache.
-    pub cached: f64,
-    /// A token made.
-    pub output: f64,
 }
 
 /// Bytes that a model reads to decode one token.
@@ -149,17 +140,7 @@ impl Times {
     /// The remote share at which routed decoding is as fast as an LLM that streams: where slm + share x (round trip +
     /// llm) = llm. Below it routing is faster; 0 where the SLM is no faster than the LLM.
     pub fn break_even_share(&self) -> f64 {
-        ((self.llm - self.slm) / (self.round_trip + self.llm)).clamp(0.0, 1.0)
-    }
-}
-
-impl Prices {
-    /// The remote share at which a stateless bill without prefix cache equals that of the LLM alone, for a prompt and
-    /// an answer of so many tokens with remote tokens spread evenly: a call sends prompt + answer / 2 on the mean.
-    pub fn break_even_share(&self, prompt: f64, answer: f64) -> f64 {
-        let call = (prompt + 0.5 * answer) * self.prompt + self.output;
-        let alone = prompt * self.prompt + answer * self.output;
-        if answer * call > 0.0 { (alone / (answer * call)).clamp(0.0, 1.0) } else { 1.0 }
+        break_even_share(self.slm, self.llm, self.round_trip + self.llm)
     }
 }
 

@@ -1,7 +1,9 @@
-//! Accuracy against the share of remote tokens: the curve of a policy, its area and its readings.
+//! Accuracy against the share of remote tokens, with the work behind every point: the curve of a policy, its area and its
+//! readings.
 
 use crate::interval::Share;
 use crate::sweep::{Measurement, Outcome, Sweep};
+use crate::work::Work;
 use serde::Serialize;
 
 /// One setting of a policy.
@@ -13,6 +15,8 @@ pub struct Point {
     pub share: f64,
     /// Right answers, with the Wilson interval at 95 %.
     pub accuracy: Share,
+    /// What models and network did.
+    pub work: Work,
 }
 
 /// A policy's points from the SLM alone (share 0) to the LLM alone (share 1), by rising share.
@@ -27,19 +31,20 @@ pub struct Curve {
 impl Curve {
     /// The curve over the questions with the indices in `questions`.
     pub fn new(measurement: &Measurement, sweep: &Sweep, questions: &[usize]) -> Self {
-        let point = |outcomes: &[Outcome], threshold: Option<f64>| {
-            let chosen = || questions.iter().map(|&i| &outcomes[i]);
-            let tokens: u64 = chosen().map(|o| u64::from(o.tokens)).sum();
-            let remote: u64 = chosen().map(|o| u64::from(o.remote)).sum();
-            let right = chosen().filter(|o| o.right).count() as u64;
-            let share = if tokens == 0 { 0.0 } else { remote as f64 / tokens as f64 };
-            Point { threshold, share, accuracy: Share::new(right, questions.len() as u64) }
+        let chosen = |outcomes: &[Outcome]| questions.iter().map(|&i| outcomes[i]).collect::<Vec<_>>();
+        let point = |outcomes: &[Outcome], threshold: Option<f64>, work: Work| {
+            let right = outcomes.iter().filter(|o| o.right).count() as u64;
+            Point { threshold, share: work.share(), accuracy: Share::new(right, questions.len() as u64), work }
         };
-        let mut points: Vec<Point> =
-            sweep.outcomes.iter().zip(&sweep.thresholds).map(|(o, t)| point(o, Some(*t))).collect();
+        let settings = sweep.outcomes.iter().zip(&sweep.thresholds).map(|(outcomes, threshold)| {
+            let outcomes = chosen(outcomes);
+            point(&outcomes, Some(*threshold), Work::of(&outcomes))
+        });
+        let mut points: Vec<Point> = settings.collect();
         points.sort_by(|a, b| a.share.total_cmp(&b.share));
-        points.insert(0, Point { share: 0.0, ..point(&measurement.slm, None) });
-        points.push(Point { share: 1.0, ..point(&measurement.llm, None) });
+        let [slm, llm] = [&measurement.slm, &measurement.llm].map(|outcomes| chosen(outcomes));
+        points.insert(0, Point { share: 0.0, ..point(&slm, None, Work::of_slm(&slm)) });
+        points.push(Point { share: 1.0, ..point(&llm, None, Work::of_llm(&llm)) });
         Self { policy: sweep.policy.clone(), points }
     }
 

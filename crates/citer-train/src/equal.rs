@@ -20,6 +20,8 @@ pub struct Equal {
     pub at_gigabytes: Option<f64>,
     /// Its accuracy where it costs as many US dollars, without a session.
     pub at_usd: Option<f64>,
+    /// Its accuracy where an answer takes as long.
+    pub at_seconds: Option<f64>,
 }
 
 /// The SLM alone and the settings of a policy, by rising share: costs with accuracies.
@@ -61,6 +63,7 @@ pub fn equal(measurement: &Measurement, rates: &Rates, ours: usize, chosen: usiz
             at_target: share.and_then(|share| at_share(&settings, share)),
             at_gigabytes: accuracy_at(&settings, |c| c.gigabytes, reference.gigabytes),
             at_usd: accuracy_at(&settings, |c| c.usd_stateless, reference.usd_stateless),
+            at_seconds: accuracy_at(&settings, |c| c.seconds, reference.seconds),
         }
     };
     measurement.sweeps.iter().map(one).collect()
@@ -82,6 +85,7 @@ mod tests {
         assert!(equal[0].at_target.is_none(), "the other one never gets there in a measured setting");
         // At the cost of its own setting a policy has the accuracy of that setting.
         assert!((equal[1].at_usd.unwrap() - 0.8).abs() < 1e-9 && (equal[1].at_gigabytes.unwrap() - 0.8).abs() < 1e-9);
-        assert!((equal[0].at_usd.unwrap() - 0.5).abs() < 1e-9);
+        assert!((equal[1].at_seconds.unwrap() - 0.8).abs() < 1e-9);
+        assert!((equal[0].at_usd.unwrap() - 0.5).abs() < 1e-9 && (equal[0].at_seconds.unwrap() - 0.5).abs() < 1e-9);
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     measure::{Policy, measure},
     rounds::shares,
     signal::Signal,
-    sweep::Outcome,
+    sweep::{Measurement, Outcome},
     workers::Workers,
 };
 use citer_lm::Router;
@@ -65,15 +65,23 @@ pub fn report(
     let signal = Signal::Router(router.clone());
     let policy = Policy { name: "router".into(), signal, thresholds: vec![f64::from(threshold)] };
     let measured = measure(workers, questions, &[policy], false, done, stop)?;
-    let routed = measured.sweeps.first().and_then(|sweep| sweep.outcomes.first()).map_or(&[][..], Vec::as_slice);
-    let slm = Score::new(questions, &measured.slm);
-    Ok(Report {
-        per_family: questions.len() / slm.families.len().max(1),
-        threshold,
-        slm,
-        routed: Score::new(questions, routed),
-        llm: Score::new(questions, &measured.llm),
-    })
+    Ok(Report::new(questions, &measured, threshold))
+}
+
+impl Report {
+    /// What was measured on `questions`, with the first policy at the setting closest to `threshold`.
+    pub fn new(questions: &[Question], measured: &Measurement, threshold: f32) -> Self {
+        let first = measured.sweeps.first();
+        let routed = first.and_then(|sweep| sweep.outcomes.get(sweep.nearest(threshold.into())?));
+        let slm = Score::new(questions, &measured.slm);
+        Self {
+            per_family: questions.len() / slm.families.len().max(1),
+            threshold,
+            slm,
+            routed: Score::new(questions, routed.map_or(&[][..], Vec::as_slice)),
+            llm: Score::new(questions, &measured.llm),
+        }
+    }
 }
 
 /// The SLM of `workers` alone.

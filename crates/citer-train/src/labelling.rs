@@ -7,6 +7,7 @@ use crate::{
     store::{PART, Run, Store, digest},
     workers::Workers,
 };
+use citer_lm::hash::sha256;
 use citer_tasks::Question;
 use serde::Serialize;
 use std::path::Path;
@@ -23,6 +24,23 @@ pub struct Job<'a> {
     pub mixed: bool,
     /// Where finished parts are kept; in memory alone without.
     pub folder: Option<&'a Path>,
+}
+
+impl Job<'_> {
+    /// What the labels are of and how they are made.
+    pub fn run(&self, workers: &Workers) -> Run {
+        Run {
+            version: 1,
+            slm_sha256: sha256(&workers.slm.weights),
+            llm: workers.llm.name(),
+            tokenizer_sha256: sha256(&workers.slm.tokenizer),
+            questions_sha256: digest(self.questions),
+            questions: self.questions.len(),
+            longest: workers.longest,
+            rule: self.rule.name.clone(),
+            mixed: self.mixed,
+        }
+    }
 }
 
 /// How far a run is.
@@ -55,7 +73,7 @@ pub fn label(
     progress: &(dyn Fn(Progress) + Sync),
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<Vec<Labelled>, TrainError> {
-    let run = run(workers, job)?;
+    let run = job.run(workers);
     let store = job.folder.map(|folder| Store::open(folder, &run)).transpose()?;
     let total = job.questions.len();
     let parts = total.div_ceil(PART);
@@ -93,21 +111,6 @@ pub fn label(
     }
     all.sort_by_key(|(part, _)| *part);
     Ok(all.into_iter().flat_map(|(_, labelled)| labelled).collect())
-}
-
-/// What the labels are of and how they are made.
-fn run(workers: &Workers, job: &Job) -> Result<Run, TrainError> {
-    Ok(Run {
-        version: 1,
-        slm_sha256: citer_lm::hash::sha256(&workers.slm.weights),
-        llm: workers.llm.name(),
-        tokenizer_sha256: citer_lm::hash::sha256(&workers.slm.tokenizer),
-        questions_sha256: digest(job.questions),
-        questions: job.questions.len(),
-        longest: workers.longest,
-        rule: job.rule.name.clone(),
-        mixed: job.mixed,
-    })
 }
 
 /// What labels of the same questions took.

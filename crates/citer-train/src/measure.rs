@@ -160,12 +160,15 @@ pub fn measure(
     })
 }
 
-/// The thresholds at which `signal` calls each share of `shares` critical, over the states of the SLM's own answers.
+/// The thresholds at which every signal calls each share of `shares` critical, over the states of the SLM's own answers.
+/// With `fixed`, a threshold of the first signal, all of them also get the one at its share, so that none is measured at a
+/// better place than the others.
 pub fn thresholds(
     workers: &Workers,
     questions: &[Question],
     signals: &[Signal],
     shares: &[f64],
+    fixed: Option<f64>,
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<Vec<Vec<f64>>, TrainError> {
     let scores = |models: &mut Models, index: usize| {
@@ -180,10 +183,22 @@ pub fn thresholds(
         Ok(all)
     };
     let questions = workers.each(questions.len(), scores, &|_| {}, stop)?;
-    let chosen = (0..signals.len()).map(|signal| {
+    let ascending = |signal: usize| {
         let mut all: Vec<f64> = questions.iter().flat_map(|q| q[signal].iter().copied()).collect();
         all.sort_by(f64::total_cmp);
-        let mut thresholds: Vec<f64> = shares.iter().filter_map(|share| quantile(&all, *share)).collect();
+        all
+    };
+    let scores: Vec<Vec<f64>> = (0..signals.len()).map(ascending).collect();
+    let mut shares = shares.to_vec();
+    if let (Some(fixed), Some(first)) = (fixed, scores.first()) {
+        shares.push(first.partition_point(|score| *score < fixed) as f64 / first.len().max(1) as f64);
+    }
+    let chosen = scores.iter().enumerate().map(|(signal, scores)| {
+        let own = fixed.filter(|_| signal == 0);
+        let count = shares.len() - usize::from(own.is_some());
+        let quantiles = shares[..count].iter().filter_map(|share| quantile(scores, *share));
+        let mut thresholds: Vec<f64> = quantiles.chain(own).collect();
+        thresholds.sort_by(f64::total_cmp);
         thresholds.dedup();
         thresholds
     });

@@ -100,7 +100,7 @@ fn costs(results: &Results, summary: &Summary) -> String {
         "remote tokens",
         "calls",
         "tokens sent, stateless",
-        "tokens sent, session",
+        "tokens sent, session; computed with a prefix cache",
         "tokens cached",
         "kB, stateless",
         "kB, session",
@@ -157,6 +157,7 @@ fn equal(results: &Results, summary: &Summary) -> String {
         "seconds",
         "accuracy at the recommended setting's GB",
         "accuracy at its USD",
+        "accuracy at its seconds",
     ];
     let rows = summary.equal.iter().map(|row| {
         let cell = |value: &dyn Fn(&Cost) -> String| row.at_target.as_ref().map_or("-".into(), value);
@@ -168,7 +169,7 @@ fn equal(results: &Results, summary: &Summary) -> String {
             cell(&|c| short(c.gigabytes)),
             cell(&|c| short(c.seconds)),
         ];
-        let accuracies = [row.at_gigabytes, row.at_usd].map(|value| value.map_or("-".into(), percent));
+        let accuracies = [row.at_gigabytes, row.at_usd, row.at_seconds].map(|value| value.map_or("-".into(), percent));
         std::iter::once(row.policy.clone()).chain(costs).chain(accuracies).collect::<Vec<_>>()
     });
     table(&head, &rows.collect::<Vec<_>>(), &results.reading.policy)
@@ -243,7 +244,7 @@ mod tests {
         let html = html();
         let addresses = html.replace("http://www.w3.org/2000/svg", "");
         assert!(!addresses.contains("http") && !html.contains("src=") && !html.contains("url("));
-        assert_eq!(html.matches("<svg").count(), 6);
+        assert_eq!(html.matches("<svg").count(), 15, "four costs of all and of two families, and three plots more");
         assert!(html.contains("80.0 % (65.2-89.5)"), "32 of 40 by Wilson");
         assert!(
             html.contains("prefers-color-scheme:dark") && html.contains("<td>5.9 %") || html.contains("below 5.9 %")

@@ -94,7 +94,7 @@ impl RemoteModel for Remote<'_, '_, '_> {
             }
         };
         let tokens_sent = prefix.len() as u64;
-        Ok(RemoteToken { token, top: Vec::new(), bytes_sent: 0, bytes_received: 0, tokens_sent, tokens_cached: 0 })
+        Ok(RemoteToken { token, tokens_sent, ..RemoteToken::default() })
     }
 }
 
@@ -107,7 +107,7 @@ impl Table<'_, '_> {
         let engine = self.models.slm();
         let (capacity, tokenizer, format) = (engine.capacity(), engine.shared_tokenizer(), engine.format().clone());
         let max_tokens = self.models.longest().saturating_sub(begun.len()).max(1);
-        let settings = Settings { mode, threshold, max_tokens, ..Settings::default() };
+        let settings = Settings { mode, threshold, max_tokens, hide_wait: false, ..Settings::default() };
         let table = Mutex::new(Table { models: self.models, tree: self.tree, scorer: self.scorer });
         let mut local = Local { table: &table, tokenizer, ids: Vec::new(), capacity, format };
         let stop = StopFlag::default();

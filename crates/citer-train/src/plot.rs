@@ -1,8 +1,9 @@
-//! The plots of an evaluation, as SVG on white: accuracy against remote share, calibration, routed classes of tokens.
+//! The plots of an evaluation, as SVG on white: accuracy against a cost, calibration, routed classes of tokens.
 
 use crate::calibrate::{Bin, expected_error};
 use crate::canvas::{Canvas, FAINT, Failure, INK, LABEL, Look, axes, line, mark, svg, text, whisker};
-use crate::curve::Curve;
+use crate::cost::{Cost, Rates};
+use crate::curve::{Curve, Point};
 use crate::error::TrainError;
 use crate::interval::Share;
 use plotters::element::DashedPathElement;
@@ -19,6 +20,85 @@ pub struct Class {
     pub routed: Share,
 }
 
+/// A cost of a question, along which curves are drawn.
+#[derive(Clone, Copy)]
+pub struct Axis {
+    /// First part of the plots' file names.
+    pub file: &'static str,
+    /// What it is.
+    pub name: &'static str,
+    /// Its unit.
+    pub unit: &'static str,
+    /// Its value, in that unit.
+    pub of: fn(&Cost) -> f64,
+    /// Whether all lines end in the LLM alone, as over the share. By other costs it may be cheaper than settings just below
+    /// it, and no line leads there.
+    pub closed: bool,
+}
+
+/// The share of remote tokens.
+pub const SHARE: Axis = Axis {
+    file: "curves",
+    name: "tokens made by the LLM",
+    unit: "% of all tokens",
+    of: |cost| 100.0 * cost.share,
+    closed: true,
+};
+
+/// All costs along which curves are drawn: the share, the paper's cost, latency, money.
+pub const AXES: [Axis; 4] = [
+    SHARE,
+    Axis {
+        file: "gigabytes",
+        name: "read from memory for an answer",
+        unit: "GB",
+        of: |cost| cost.gigabytes,
+        closed: false,
+    },
+    Axis { file: "seconds", name: "time of an answer", unit: "s", of: |cost| cost.seconds, closed: false },
+    Axis {
+        file: "usd",
+        name: "1,000 answers, without a session",
+        unit: "US dollars",
+        of: |cost| 1e3 * cost.usd_stateless,
+        closed: false,
+    },
+];
+
+impl Axis {
+    /// How far to draw: to the LLM alone, and to the settings of `policy` that make at most `share` of the tokens remote.
+    pub fn reach(&self, curves: &[Curve], policy: &str, share: f64, rates: &Rates) -> f64 {
+        let shown = |curve: &&Curve| curve.policy == policy;
+        let points = curves.iter().filter(shown).flat_map(|curve| &curve.points);
+        let within = points.filter(|point| point.share <= share || point.share == 1.0);
+        let most = within.map(|point| self.at(point, rates)).fold(0.0, f64::max);
+        if most > 0.0 { most } else { 1.0 }
+    }
+
+    fn at(&self, point: &Point, rates: &Rates) -> f64 {
+        (self.of)(&rates.cost(&point.work))
+    }
+
+    /// A policy's line over costs up to `most`, from the SLM alone over its settings by rising share.
+    fn line(&self, curve: &Curve, rates: &Rates, most: f64) -> Vec<(f64, f64)> {
+        let setting = |point: &&Point| point.threshold.is_none() || (point.share > 0.0 && point.share < 1.0);
+        let count = curve.points.len().saturating_sub(usize::from(!self.closed));
+        let points = curve.points[..count].iter().filter(setting);
+        let mut line: Vec<(f64, f64)> = Vec::new();
+        for (x, y) in points.map(|point| (self.at(point, rates), point.accuracy.value)) {
+            if x <= most {
+                line.push((x, y));
+                continue;
+            }
+            if let Some(before) = line.last().copied() {
+                line.push((most, before.1 + (y - before.1) * (most - before.0) / (x - before.0)));
+            }
+            break;
+        }
+        line
+    }
+}
+
 const SIZE: (u32, u32) = (1500, 860);
 /// Pixels for the legend.
 const LEGEND: i32 = 400;
@@ -27,31 +107,34 @@ fn title(canvas: &Canvas<'_>, words: &str) -> Result<(), Failure> {
     text(canvas, (24, 36), HPos::Left, 34, words)
 }
 
-/// Accuracy over remote share for shares up to `max_share`. All curves end in the same two points, the models alone,
-/// which are also drawn as level lines; the curve named `highlight` is bold and shows 95 % intervals.
-pub fn curves(heading: &str, curves: &[Curve], highlight: &str, max_share: f64) -> Result<String, TrainError> {
-    let shown = |curve: &Curve| -> Vec<(f64, f64)> {
-        let line = curve.line();
-        let inside = line.knots().iter().copied().filter(|knot| knot.0 < max_share);
-        inside.chain([(max_share, line.accuracy_at(max_share))]).collect()
-    };
+/// Accuracy over a cost up to `most`. The models alone are points of all curves, and are also drawn as level lines; the
+/// curve named `highlight` is bold and shows 95 % intervals.
+pub fn curves(
+    heading: &str,
+    curves: &[Curve],
+    highlight: &str,
+    (axis, rates): (&Axis, &Rates),
+    most: f64,
+) -> Result<String, TrainError> {
+    let shown = |curve: &Curve| axis.line(curve, rates, most);
+    let inside = |point: &&Point| axis.at(point, rates) <= most;
     let ends = curves.first().and_then(|curve| Some((curve.points.first()?.accuracy, curve.points.last()?.accuracy)));
     let (slm, llm) = ends.unwrap_or((Share::new(0, 0), Share::new(0, 0)));
     let bold = |curve: &Curve| curve.policy == highlight;
     let mut reach: Vec<f64> = curves.iter().flat_map(&shown).map(|knot| knot.1).collect();
     reach.extend([slm.low, slm.high, llm.value]);
-    for point in curves.iter().filter(|c| bold(c)).flat_map(|c| &c.points).filter(|p| p.share <= max_share) {
+    for point in curves.iter().filter(|c| bold(c)).flat_map(|c| &c.points).filter(inside) {
         reach.extend([point.accuracy.low, point.accuracy.high]);
     }
     let low = (reach.iter().copied().fold(1.0, f64::min) * 20.0 - 0.2).floor().max(0.0) * 5.0;
     let high = (reach.iter().copied().fold(0.0, f64::max) * 20.0 + 0.2).ceil().min(20.0) * 5.0;
     svg(SIZE, |canvas| {
         title(canvas, heading)?;
-        let x = (0.0..100.0 * max_share, "tokens made by the LLM (% of all tokens)");
-        let place = axes(canvas, (110, LEGEND), x, (low..high, Some("right answers (%)")))?;
-        let place = |share: f64, accuracy: f64| place(100.0 * share, 100.0 * accuracy);
+        let words = format!("{} ({})", axis.name, axis.unit);
+        let place = axes(canvas, (110, LEGEND), (0.0..most, &words), (low..high, Some("right answers (%)")))?;
+        let place = |cost: f64, accuracy: f64| place(cost, 100.0 * accuracy);
         for (name, end) in [("SLM alone", slm), ("LLM alone", llm)] {
-            let right = place(max_share, end.value);
+            let right = place(most, end.value);
             canvas.draw(&PathElement::new(vec![place(0.0, end.value), right], FAINT.stroke_width(2)))?;
             text(canvas, (right.0 + 12, right.1), HPos::Left, LABEL - 3, name)?;
         }
@@ -62,10 +145,11 @@ pub fn curves(heading: &str, curves: &[Curve], highlight: &str, max_share: f64) 
             let (curve, look) = (&curves[i], Look::of(i));
             let points = shown(curve).iter().map(|knot| place(knot.0, knot.1)).collect();
             line(canvas, points, look, if bold(curve) { 5 } else { 3 })?;
-            for point in curve.points.iter().filter(|point| point.share <= max_share) {
-                let (x, y) = place(point.share, point.accuracy.value);
+            for point in curve.points.iter().filter(inside) {
+                let cost = axis.at(point, rates);
+                let (x, y) = place(cost, point.accuracy.value);
                 if bold(curve) {
-                    let ends = [point.accuracy.low, point.accuracy.high].map(|value| place(point.share, value));
+                    let ends = [point.accuracy.low, point.accuracy.high].map(|value| place(cost, value));
                     whisker(canvas, ends[0], ends[1], look.colour)?;
                 }
                 if point.threshold.is_some() {
@@ -137,18 +221,41 @@ pub fn classes(heading: &str, classes: &[Class]) -> Result<String, TrainError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::curve::Point;
+    use crate::summary::tests::reading;
+    use crate::work::Work;
 
+    /// 100 questions with answers of 20 tokens after prompts of 10.
     fn curve(policy: &str) -> Curve {
-        let point = |threshold, share, right| Point { threshold, share, accuracy: Share::new(right, 100) };
-        let points = vec![point(None, 0.0, 20), point(Some(0.5), 0.15, 50), point(None, 1.0, 60)];
+        let work = |remote: u64, calls: u64, sent: u64| Work {
+            questions: 100,
+            tokens: 2000,
+            remote,
+            calls,
+            sent,
+            slm_steps: if calls == 100 { 0 } else { 2000 },
+            ..Work::default()
+        };
+        let point = |threshold, right, work: Work| {
+            let (share, accuracy) = (work.share(), Share::new(right, 100));
+            Point { threshold, share, accuracy, work }
+        };
+        let points = vec![
+            point(None, 20, work(0, 0, 0)),
+            point(Some(0.5), 50, work(300, 300, 4500)),
+            point(None, 60, work(2000, 100, 1000)),
+        ];
         Curve { policy: policy.into(), points }
+    }
+
+    fn plot(curves_of: &[Curve], axis: &Axis, most: f64) -> String {
+        curves("All questions", curves_of, "router", (axis, &reading().rates), most).unwrap()
     }
 
     #[test]
     fn curves_name_policies_and_axes_and_need_no_font_or_other_file() {
-        let svg = curves("All questions", &[curve("router"), curve("a <b>")], "router", 1.0).unwrap();
-        for words in ["All questions", "router", "a &lt;b&gt;", "SLM alone", "LLM alone", "tokens made by the LLM"] {
+        let svg = plot(&[curve("router"), curve("a <b>")], &SHARE, 100.0);
+        let axis = "tokens made by the LLM (% of all tokens)";
+        for words in ["All questions", "router", "a &lt;b&gt;", "SLM alone", "LLM alone", axis] {
             assert!(svg.contains(words), "{words} is missing in {svg}");
         }
         assert!(svg.starts_with("<svg") && !svg.contains("href") && !svg.contains("<image") && !svg.contains("NaN"));
@@ -156,17 +263,39 @@ mod tests {
 
     #[test]
     fn a_limited_plot_stays_inside_its_axes() {
-        let svg = curves("Few", &[curve("router")], "router", 0.1).unwrap();
-        let xs = svg.split("points=\"").skip(1).filter_map(|part| part.split('"').next());
-        let largest = xs.flat_map(|points| points.split_whitespace()).filter_map(|p| p.split(',').next()?.parse().ok());
-        // The legend begins right of the axes; nothing of a curve may lie beyond it.
-        assert!(largest.fold(0, i32::max) <= SIZE.0 as i32 - LEGEND + 150 + 70, "{svg}");
-        assert!(!svg.contains("NaN"));
+        for axis in AXES {
+            let most = 0.5 * axis.reach(&[curve("router")], "router", 0.2, &reading().rates);
+            let svg = plot(&[curve("router")], &axis, most);
+            let xs = svg.split("points=\"").skip(1).filter_map(|part| part.split('"').next());
+            let largest =
+                xs.flat_map(|points| points.split_whitespace()).filter_map(|p| p.split(',').next()?.parse().ok());
+            // The legend begins right of the axes; nothing of a curve may lie beyond it.
+            assert!(largest.fold(0, i32::max) <= SIZE.0 as i32 - LEGEND + 150 + 70, "{svg}");
+            assert!(!svg.contains("NaN") && svg.contains(axis.unit));
+        }
+    }
+
+    #[test]
+    fn lines_lead_to_the_llm_over_the_share_alone_and_are_cut_where_the_axis_ends() {
+        let (curve, rates) = (curve("router"), reading().rates);
+        assert_eq!(SHARE.line(&curve, &rates, 100.0), [(0.0, 0.2), (15.0, 0.5), (100.0, 0.6)]);
+        let cut = SHARE.line(&curve, &rates, 7.5);
+        assert!(cut.len() == 2 && cut[1].0 == 7.5 && (cut[1].1 - 0.35).abs() < 1e-9, "{cut:?}");
+        // 20 tokens of 15 ms; 3 calls of 65 + 20 ms more. The LLM alone: 65 + 20 * 20 ms.
+        let seconds = AXES[2];
+        let line = seconds.line(&curve, &rates, 10.0);
+        let expected = [(0.3, 0.2), (0.555, 0.5)];
+        assert!(line.len() == 2 && line.iter().zip(expected).all(|(a, b)| (a.0 - b.0).abs() < 1e-9), "{line:?}");
+        assert!((seconds.reach(std::slice::from_ref(&curve), "router", 0.1, &rates) - 0.465).abs() < 1e-9);
+        assert!((seconds.reach(&[curve], "router", 0.2, &rates) - 0.555).abs() < 1e-9);
     }
 
     #[test]
     fn plots_without_data_are_still_plots() {
-        assert!(curves("none", &[], "", 1.0).unwrap().starts_with("<svg"));
+        for axis in AXES {
+            let most = axis.reach(&[], "", 1.0, &reading().rates);
+            assert!(plot(&[], &axis, most).starts_with("<svg"));
+        }
         assert!(reliability("none", &[]).unwrap().starts_with("<svg"));
         assert!(classes("none", &[]).unwrap().starts_with("<svg"));
     }

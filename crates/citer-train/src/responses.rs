@@ -6,6 +6,7 @@
 use crate::{
     cost::Prices,
     error::TrainError,
+    probe::Probe,
     teacher::{Ask, Reply},
 };
 use citer_core::TokenId;
@@ -16,21 +17,41 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// Version of the file's form.
+const VERSION: u32 = 2;
+
 /// Which LLM answers are from: another one's must never be mixed in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Origin {
     /// Version of the file's form.
     pub version: u32,
-    /// SHA-256 of the LLM's weights, or the name under which it is served.
+    /// The name under which the LLM is served.
     pub llm: String,
     /// SHA-256 of tokenizer.json.
     pub tokenizer_sha256: String,
+    /// What it answers to fixed questions: two LLMs may have one name.
+    #[serde(default)]
+    pub probe: Probe,
 }
 
 impl Origin {
     /// Of files of this version.
-    pub fn new(llm: impl Into<String>, tokenizer_sha256: impl Into<String>) -> Self {
-        Self { version: 1, llm: llm.into(), tokenizer_sha256: tokenizer_sha256.into() }
+    pub fn new(llm: impl Into<String>, tokenizer_sha256: impl Into<String>, probe: Probe) -> Self {
+        Self { version: VERSION, llm: llm.into(), tokenizer_sha256: tokenizer_sha256.into(), probe }
+    }
+
+    /// Why answers of `found` cannot be mixed with this LLM's.
+    fn refuses(&self, found: &Self) -> Option<String> {
+        let place = |origin: &Self| format!("{} (vocabulary {})", origin.llm, short(&origin.tokenizer_sha256));
+        if found.version != self.version {
+            return Some(format!("these answers have form {}, not {}", found.version, self.version));
+        }
+        if (&found.llm, &found.tokenizer_sha256) != (&self.llm, &self.tokenizer_sha256) {
+            return Some(format!("these answers come from {}, not from {}", place(found), place(self)));
+        }
+        let other =
+            "these answers come from another LLM of the same name: the server answers the fixed questions otherwise";
+        (!found.probe.same(&self.probe)).then(|| other.into())
     }
 }
 
@@ -86,6 +107,7 @@ impl Spent {
 pub struct Responses<A> {
     ask: A,
     path: String,
+    origin: Origin,
     state: Mutex<State>,
 }
 
@@ -109,7 +131,7 @@ impl<A: Ask> Responses<A> {
             Err(e) => return Err(TrainError::io(path)(e)),
         };
         let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
-        let (known, spent) = read(&path.display().to_string(), &text[..whole], origin)?;
+        let Kept { origin: found, known, spent } = read(&path.display().to_string(), &text[..whole], origin)?;
         let file = std::fs::OpenOptions::new().create(true).append(true).open(path).map_err(TrainError::io(path))?;
         if whole < text.len() {
             file.set_len(whole as u64).map_err(TrainError::io(path))?;
@@ -120,11 +142,17 @@ impl<A: Ask> Responses<A> {
             header.push(b'\n');
             file.write_all(&header).map_err(TrainError::io(path))?;
         }
-        Ok(Self::over(ask, path, State { known, file, spent, broken: false }))
+        let origin = found.unwrap_or_else(|| origin.clone());
+        Ok(Self::over(ask, path, origin, State { known, file, spent, broken: false }))
     }
 
-    fn over(ask: A, path: &Path, state: State) -> Self {
-        Self { ask, path: path.display().to_string(), state: Mutex::new(state) }
+    fn over(ask: A, path: &Path, origin: Origin, state: State) -> Self {
+        Self { ask, path: path.display().to_string(), origin, state: Mutex::new(state) }
+    }
+
+    /// What tells the LLM from others: its name, and what it answered when the file was begun.
+    pub fn llm(&self) -> String {
+        format!("{}, answers {}", self.origin.llm, self.origin.probe.name())
     }
 
     /// What it has cost so far.
@@ -137,30 +165,33 @@ impl<A: Ask> Responses<A> {
     }
 }
 
+/// What a file holds.
+#[derive(Default)]
+struct Kept {
+    origin: Option<Origin>,
+    known: HashMap<String, Line>,
+    spent: Spent,
+}
+
 /// The answers in whole lines and what they cost.
-fn read(path: &str, text: &[u8], origin: &Origin) -> Result<(HashMap<String, Line>, Spent), TrainError> {
+fn read(path: &str, text: &[u8], origin: &Origin) -> Result<Kept, TrainError> {
     let wrong = |detail: String| TrainError::Store { path: path.into(), detail };
-    let (mut known, mut spent) = (HashMap::new(), Spent::default());
+    let mut kept = Kept::default();
     let mut lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    let Some(first) = lines.next() else { return Ok((known, spent)) };
+    let Some(first) = lines.next() else { return Ok(kept) };
     let found: Origin = serde_json::from_slice(first)
         .map_err(|e| wrong(format!("its first line names no LLM ({e}): choose another folder or delete the file")))?;
-    if found != *origin {
-        return Err(wrong(format!(
-            "these answers come from {} (vocabulary {}), not from {} (vocabulary {}): choose another folder or delete the file",
-            found.llm,
-            short(&found.tokenizer_sha256),
-            origin.llm,
-            short(&origin.tokenizer_sha256)
-        )));
+    if let Some(reason) = origin.refuses(&found) {
+        return Err(wrong(format!("{reason}: choose another folder with --answers or delete the file")));
     }
+    kept.origin = Some(found);
     for (number, line) in lines.enumerate() {
         let line: Line = serde_json::from_slice(line)
             .map_err(|e| wrong(format!("line {} is damaged ({e}): delete that line", number + 2)))?;
-        spent.add(&line);
-        known.insert(line.key.clone(), line);
+        kept.spent.add(&line);
+        kept.known.insert(line.key.clone(), line);
     }
-    Ok((known, spent))
+    Ok(kept)
 }
 
 fn short(hash: &str) -> &str {
@@ -242,8 +273,12 @@ mod tests {
         std::env::temp_dir().join(format!("citer-responses-{name}-{}", std::process::id()))
     }
 
+    fn probe(prompt: &[TokenId]) -> Probe {
+        Probe::of(&[prompt.into()], |prompt, most| Counting::default().ask(prompt, most)).unwrap()
+    }
+
     fn origin() -> Origin {
-        Origin::new("big", "abc")
+        Origin::new("big", "abc", probe(&[1, 2]))
     }
 
     fn requests(responses: &Responses<Counting>) -> usize {
@@ -280,9 +315,15 @@ mod tests {
     fn answers_of_another_llm_and_damaged_lines_are_errors_that_say_what_to_do() {
         let path = path("other");
         drop(Responses::open(&path, &origin(), Counting::default()).unwrap().ask(&[1], 1));
-        for other in [Origin::new("bigger", "abc"), Origin::new("big", "abd")] {
+        let old = Origin { version: 1, ..origin() };
+        for (other, words) in [
+            (Origin::new("bigger", "abc", probe(&[1, 2])), "come from big (vocabulary abc)"),
+            (Origin::new("big", "abd", probe(&[1, 2])), "come from big (vocabulary abc)"),
+            (Origin::new("big", "abc", probe(&[1])), "of the same name"),
+            (old, "have form 2"),
+        ] {
             let error = Responses::open(&path, &other, Counting::default()).err().unwrap().to_string();
-            assert!(error.contains("come from big") && error.contains("another folder"), "{error}");
+            assert!(error.contains(words) && error.contains("another folder"), "{error}");
         }
         let mut text = std::fs::read_to_string(&path).unwrap();
         text.push_str("{\"key\": 3}\n");
@@ -304,7 +345,7 @@ mod tests {
             }
         }
         let state = State { known: HashMap::new(), file: Box::new(Full), spent: Spent::default(), broken: false };
-        let responses = Responses::over(Counting::default(), Path::new("answers.jsonl"), state);
+        let responses = Responses::over(Counting::default(), Path::new("answers.jsonl"), origin(), state);
         let error = responses.ask(&[1], 1).unwrap_err().to_string();
         assert!(error.contains("answers.jsonl") && error.contains("the disk is full: make room"), "{error}");
         assert!(responses.ask(&[1], 1).is_err());

@@ -6,8 +6,9 @@ use crate::cost::Cost;
 use crate::error::TrainError;
 use crate::interval::Share;
 use crate::page::page;
-use crate::plot::{Class, classes, curves, reliability};
+use crate::plot::{AXES, Class, classes, curves, reliability};
 use crate::rounds::Round;
+use crate::store;
 use crate::summary::{Reading, Summary};
 use crate::sweep::{Measurement, Outcome};
 use crate::work::Work;
@@ -57,10 +58,7 @@ impl Results {
         let json = serde_json::to_string(&Document { summary: &summary, results: self })
             .map_err(|e| TrainError::Settings(format!("the results have no JSON form: {e}")))?;
         std::fs::create_dir_all(folder).map_err(TrainError::io(folder))?;
-        let write = |name: &str, text: &str| {
-            let path = folder.join(name);
-            std::fs::write(&path, text).map_err(TrainError::io(&path))
-        };
+        let write = |name: &str, text: &str| store::write(&folder.join(name), text.as_bytes());
         write("results.json", &json)?;
         write("results.csv", &self.csv())?;
         write("results.html", &page(self, &summary, &plots))?;
@@ -74,17 +72,26 @@ impl Results {
     pub fn plots(&self, summary: &Summary) -> Result<Vec<Plot>, TrainError> {
         let ours = &self.reading.policy;
         let plot = |name: &str, caption: &str, svg| Plot { name: name.into(), caption: caption.into(), svg };
-        let caption = "Accuracy against the share of tokens made by the LLM; bars are 95 % intervals.";
-        let mut plots = vec![plot("curves", caption, curves("All questions", &summary.curves, ours, 1.0)?)];
-        let max = self.reading.max_share;
-        if max < 1.0 {
-            let heading = format!("All questions, up to {:.0} % remote tokens", 100.0 * max);
-            plots.push(plot("curves-limited", caption, curves(&heading, &summary.curves, ours, max)?));
-        }
-        for (family, lines) in &summary.family_curves {
-            let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
-            let name = format!("curves-{}", family.chars().map(letter).collect::<String>());
-            plots.push(plot(&name, caption, curves(&format!("Family: {family}"), lines, ours, 1.0)?));
+        let (rates, max) = (&self.reading.rates, self.reading.max_share);
+        let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+        let all = std::iter::once((None, &summary.curves));
+        let families = summary.family_curves.iter().map(|(family, lines)| (Some(family), lines));
+        let mut plots = Vec::new();
+        for (family, lines) in all.chain(families) {
+            let heading = family.map_or("All questions".into(), |family| format!("Family: {family}"));
+            let ending: String =
+                family.map_or(String::new(), |family| format!("-{family}")).chars().map(letter).collect();
+            for axis in &AXES {
+                let caption = format!("Accuracy against {} ({}); bars are 95 % intervals.", axis.name, axis.unit);
+                let most = if axis.closed { 100.0 } else { axis.reach(lines, ours, max, rates) };
+                let svg = curves(&heading, lines, ours, (axis, rates), most)?;
+                plots.push(plot(&format!("{}{ending}", axis.file), &caption, svg));
+                if axis.closed && family.is_none() && max < 1.0 {
+                    let heading = format!("{heading}, up to {:.0} % remote tokens", 100.0 * max);
+                    let svg = curves(&heading, lines, ours, (axis, rates), 100.0 * max)?;
+                    plots.push(plot("curves-limited", &caption, svg));
+                }
+            }
         }
         if !self.reliability.is_empty() {
             let caption = "How often the SLM's token was good enough, by the router's score; numbers are states.";
@@ -169,9 +176,12 @@ pub(crate) mod tests {
     fn all_files_are_written_and_the_json_holds_the_measurement() {
         let folder = std::env::temp_dir().join(format!("citer-results-{}", std::process::id()));
         results().write(&folder).unwrap();
-        let names =
-            ["results.csv", "results.html", "curves.svg", "curves-limited.svg", "curves-word.svg", "classes.svg"];
-        assert!(names.iter().chain(&["reliability.svg"]).all(|name| folder.join(name).is_file()));
+        let names = ["results.csv", "results.html", "curves-limited.svg", "classes.svg", "reliability.svg"];
+        assert!(names.iter().all(|name| folder.join(name).is_file()));
+        for cost in ["curves", "gigabytes", "seconds", "usd"] {
+            let of = |family: &str| folder.join(format!("{cost}{family}.svg"));
+            assert!(["", "-word", "-science"].iter().all(|family| of(family).is_file()), "{cost}");
+        }
         let json: serde_json::Value =
             serde_json::from_slice(&std::fs::read(folder.join("results.json")).unwrap()).unwrap();
         let stored: Measurement = serde_json::from_value(json["results"]["measurement"].clone()).unwrap();

@@ -218,7 +218,7 @@ pub fn train(
         let router = Router::load(width, &block_on(router.save())?, workers.device)?;
         let current = router.clone();
         let signal = Signal::Router(router.clone());
-        let chosen = thresholds(workers, plan.validation, std::slice::from_ref(&signal), &SHARES, stop)?;
+        let chosen = thresholds(workers, plan.validation, std::slice::from_ref(&signal), &SHARES, None, stop)?;
         let policy = Policy {
             name: "router".into(),
             signal: signal.clone(),

@@ -29,7 +29,7 @@ pub struct Run {
     pub version: u32,
     /// SHA-256 of the SLM's weights.
     pub slm_sha256: String,
-    /// SHA-256 of the LLM's weights, or the name under which it is served.
+    /// SHA-256 of the LLM's weights, or the name under which it is served and what it answers to fixed questions.
     pub llm: String,
     /// SHA-256 of tokenizer.json.
     pub tokenizer_sha256: String,
@@ -91,31 +91,49 @@ impl Store {
     /// # Errors
     /// Labels of another run, and a folder that cannot be used.
     pub fn open(folder: &Path, run: &Run) -> Result<Self, TrainError> {
-        let wrong = |detail: String| TrainError::Store { path: folder.display().to_string(), detail };
-        std::fs::create_dir_all(folder).map_err(TrainError::io(folder))?;
-        let path = folder.join("run.json");
-        match std::fs::read(&path) {
-            Ok(text) => {
-                let found: Run = serde_json::from_slice(&text).map_err(|e| {
-                    wrong(format!(
-                        "run.json is no description of labels ({e}): choose another folder or delete this one"
-                    ))
-                })?;
-                let differing = run.differences(&found);
-                if !differing.is_empty() {
-                    let what = differing.join(", ");
-                    return Err(wrong(format!(
-                        "these labels are of another run ({what} differ): choose another folder or delete this one"
-                    )));
-                }
-            }
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                let text = serde_json::to_string_pretty(run).map_err(|e| wrong(e.to_string()))? + "\n";
-                write(&path, text.as_bytes())?;
-            }
-            Err(e) => return Err(TrainError::io(&path)(e)),
+        if let Some(begun) = Self::begun(folder, run)? {
+            return Ok(begun);
         }
+        std::fs::create_dir_all(folder).map_err(TrainError::io(folder))?;
+        let text = serde_json::to_string_pretty(run).map_err(|e| TrainError::Settings(e.to_string()))? + "\n";
+        write(&folder.join("run.json"), text.as_bytes())?;
         Ok(Self { folder: folder.into(), questions: run.questions })
+    }
+
+    /// Opens a folder that `run` has begun; none where there are no labels.
+    ///
+    /// # Errors
+    /// Labels of another run, and a folder that cannot be used.
+    pub fn begun(folder: &Path, run: &Run) -> Result<Option<Self>, TrainError> {
+        let wrong = |detail: String| TrainError::Store { path: folder.display().to_string(), detail };
+        let path = folder.join("run.json");
+        let text = match std::fs::read(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(TrainError::io(&path)(e)),
+        };
+        let found: Run = serde_json::from_slice(&text).map_err(|e| {
+            wrong(format!("run.json is no description of labels ({e}): choose another folder or delete this one"))
+        })?;
+        let differing = run.differences(&found);
+        if !differing.is_empty() {
+            let what = differing.join(", ");
+            return Err(wrong(format!(
+                "these labels are of another run ({what} differ): choose another folder or delete this one"
+            )));
+        }
+        Ok(Some(Self { folder: folder.into(), questions: run.questions }))
+    }
+
+    /// Takes over from `other`, a folder of the same run, the parts that are not here yet.
+    pub fn take(&self, other: &Self) -> Result<(), TrainError> {
+        for part in (0..self.parts()).filter(|part| other.has(*part) && !self.has(*part)) {
+            for ending in ["safetensors", "jsonl"] {
+                let from = other.path(part, ending);
+                write(&self.path(part, ending), &std::fs::read(&from).map_err(TrainError::io(&from))?)?;
+            }
+        }
+        Ok(())
     }
 
     /// How many parts there are when all is done.
@@ -190,8 +208,13 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(".new");
     let new = path.with_file_name(name);
-    std::fs::write(&new, bytes).map_err(TrainError::io(&new))?;
-    std::fs::rename(&new, path).map_err(TrainError::io(path))
+    let written = std::fs::write(&new, bytes).map_err(TrainError::io(&new));
+    let result = written.and_then(|()| std::fs::rename(&new, path).map_err(TrainError::io(path)));
+    if result.is_err() {
+        // What was written takes room that is missing.
+        let _ = std::fs::remove_file(&new);
+    }
+    result
 }
 
 fn code(case: Case) -> u8 {
@@ -376,6 +399,25 @@ mod tests {
     }
 
     #[test]
+    fn labels_made_elsewhere_fill_what_is_missing_and_replace_nothing() {
+        let questions = suite(Split::Train, 1, 8)[..34].to_vec();
+        let (here, there) = (folder("here"), folder("there"));
+        assert!(Store::begun(&there, &run(&questions)).unwrap().is_none() && !there.exists());
+        let stores = [&here, &there].map(|folder| Store::open(folder, &run(&questions)).unwrap());
+        let part = |seconds: f64, part: usize| {
+            let one = |index: usize| Labelled { seconds: seconds + index as f64, ..Labelled::default() };
+            stores[0].questions(part).map(one).collect::<Vec<_>>()
+        };
+        stores[0].write(0, &questions[..32], &part(0.5, 0)).unwrap();
+        stores[1].write(0, &questions[..32], &part(0.25, 0)).unwrap();
+        stores[1].write(1, &questions[32..], &part(0.25, 1)).unwrap();
+        stores[0].take(&Store::begun(&there, &run(&questions)).unwrap().unwrap()).unwrap();
+        assert_eq!(stores[0].read(0).unwrap(), part(0.5, 0));
+        assert_eq!(stores[0].read(1).unwrap(), part(0.25, 1));
+        [here, there].iter().for_each(|folder| std::fs::remove_dir_all(folder).unwrap());
+    }
+
+    #[test]
     fn damaged_parts_are_errors_and_never_fewer_labels() {
         let (folder, questions) = (folder("damaged"), suite(Split::Train, 1, 1)[..2].to_vec());
         let store = Store::open(&folder, &run(&questions)).unwrap();
@@ -402,8 +444,7 @@ mod tests {
         std::os::unix::fs::symlink("/dev/full", &new).unwrap();
         let error = store.write(0, &questions, &labelled(0)).unwrap_err().to_string();
         assert!(error.contains("the disk is full: make room"), "{error}");
-        assert!(!store.has(0));
-        std::fs::remove_file(new).unwrap();
+        assert!(!store.has(0) && std::fs::symlink_metadata(new).is_err(), "nothing is left that takes room");
         store.write(0, &questions, &labelled(0)).unwrap();
         assert_eq!(store.read(0).unwrap(), labelled(0));
         std::fs::remove_dir_all(folder).unwrap();

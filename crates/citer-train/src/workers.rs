@@ -6,7 +6,7 @@ use crate::{
     models::Models,
     teacher::Teacher,
 };
-use burn::tensor::Device;
+pub use burn::tensor::Device;
 use citer_lm::{Config, LlmFiles, LoadError, Tokenizer, chat::ChatFormat};
 use citer_tasks::Question;
 use std::sync::Mutex;

@@ -9,6 +9,7 @@ use citer_train::TrainError;
 use citer_train::label::{Case, Labelled, Rule, Skip};
 use citer_train::labelling::{Job, label, saving};
 use citer_train::models::LONGEST;
+use citer_train::probe::Probe;
 use citer_train::responses::{Origin, Responses};
 use citer_train::teacher::{Ask, Reply, Teacher};
 use citer_train::workers::Workers;
@@ -125,7 +126,7 @@ fn a_served_llm_teaches_what_one_in_this_process_does() {
 fn a_server_that_dies_loses_nothing_and_nothing_is_paid_twice() {
     let ([slm, llm], device) = (pair(), device::cpu());
     let (whole, broken) = (folder("whole"), folder("broken"));
-    let origin = Origin::new("big", "x");
+    let origin = Origin::new("big", "x", Probe::default());
     let run = |place: &Path, dies_after| {
         let server = Server::new(&llm, false, dies_after);
         let ask = Arc::new(Responses::open(&place.join("answers.jsonl"), &origin, server).unwrap());

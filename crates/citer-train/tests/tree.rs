@@ -46,7 +46,7 @@ impl RemoteModel for Llm {
     async fn next_token(&mut self, prefix: &[TokenId]) -> Result<RemoteToken, RemoteError> {
         let (output, _) = self.0.after(prefix).await.map_err(|e| RemoteError::BadAnswer(e.to_string()))?;
         let token = Sampler::default().choose(&output.logits, prefix.len(), 1).0;
-        Ok(RemoteToken { token, top: vec![], bytes_sent: 0, bytes_received: 0, tokens_sent: 0, tokens_cached: 0 })
+        Ok(RemoteToken { token, ..RemoteToken::default() })
     }
 }
 
@@ -127,7 +127,7 @@ fn measurements_do_not_depend_on_the_number_of_workers() {
     let run = |threads| {
         let workers = Workers { slm: &slm, llm: Teacher::Files(&llm), device: &device, threads, longest: LONGEST };
         let signals = [Signal::Entropy, Signal::Random { seed: 4 }];
-        let chosen = thresholds(&workers, &questions, &signals, &[0.1, 0.5], &|| false).unwrap();
+        let chosen = thresholds(&workers, &questions, &signals, &[0.1, 0.5], None, &|| false).unwrap();
         let policies: Vec<_> = signals
             .into_iter()
             .zip(chosen)
@@ -143,6 +143,20 @@ fn measurements_do_not_depend_on_the_number_of_workers() {
     for sweep in 0..2 {
         assert!(remote(sweep, 0) < remote(sweep, 1), "a higher threshold asks more");
     }
+}
+
+#[test]
+fn a_fixed_threshold_gives_every_policy_a_setting_at_its_share() {
+    let device = device::cpu();
+    let slm = files(1);
+    let workers = Workers { slm: &slm, llm: Teacher::Files(&slm), device: &device, threads: 2, longest: LONGEST };
+    let (questions, signals) = (questions(), [Signal::Entropy, Signal::Peak]);
+    let chosen = |fixed| thresholds(&workers, &questions, &signals, &[0.1, 0.5], fixed, &|| false).unwrap();
+    let plain = chosen(None);
+    let fixed = 0.5 * (plain[0][0] + plain[0][1]);
+    let with = chosen(Some(fixed));
+    assert_eq!(with[0], [plain[0][0], fixed, plain[0][1]]);
+    assert!(with[1].len() == 3 && plain[1][0] < with[1][1] && with[1][1] < plain[1][1], "{with:?}");
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use crate::{command, failure::Failure, place::Place, step::Steps};
 
 /// Crates that compile in a minute.
-const LIGHT: [&str; 7] =
-    ["citer-core", "citer-files", "citer-library", "citer-tasks", "citer-remote", "citer-tests", "xtask"];
+const LIGHT: [&str; 8] =
+    ["citer-chat", "citer-core", "citer-files", "citer-library", "citer-tasks", "citer-remote", "citer-tests", "xtask"];
 const ADVICE: &str = "Fix what is named above and run `cargo xtask lint` again.";
 
 /// Checks the light crates, or all of them.

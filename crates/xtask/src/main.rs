@@ -7,12 +7,16 @@ mod e2e;
 mod failure;
 mod fuzz;
 mod lint;
+mod llama_cpp;
 mod native;
 mod openai;
 mod optimise;
 mod place;
+mod python;
 mod request;
+mod shell;
 mod sizes;
+mod soak;
 mod step;
 mod system;
 mod test;
@@ -56,6 +60,8 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
         }
         Request::Lint { all } => lint::run(&place, &mut steps, all),
         Request::Fuzz { seconds } => fuzz::run(&place, &mut steps, seconds),
+        Request::Shell { folder } => shell::prepare(&place, &folder),
+        Request::Soak { minutes } => soak::run(&place, &mut steps, minutes),
         Request::BuildWeb => web::build(&place, &mut steps),
         Request::E2e => {
             native::build(&place, &mut steps)?;

@@ -1,9 +1,11 @@
 //! The native build and tests.
 //!
-//! Always all default members: another choice of packages would change the features of the tensor library and
+//! Always the default members: another choice of packages would change the features of the tensor library and
 //! compile it again, which takes a quarter of an hour on two cores.
 
 use crate::{command, failure::Failure, place::Place, step::Steps};
+
+const ADVICE: &str = "Fix the test named above and run this again.";
 
 /// Builds the program `citer`.
 pub fn build(place: &Place, steps: &mut Steps) -> Result<(), Failure> {
@@ -18,6 +20,9 @@ pub fn build(place: &Place, steps: &mut Steps) -> Result<(), Failure> {
 /// Runs the unit and integration tests of all native crates.
 pub fn test(place: &Place, steps: &mut Steps) -> Result<(), Failure> {
     steps.run("native tests", "all crates, one native release profile", || {
-        command::run(place.cargo().args(["test", "--release"]), "Fix the test named above and run this again.")
+        command::run(place.cargo().args(["test", "--release"]), ADVICE)
+    })?;
+    steps.run("page tests", "the page's logic, without a browser", || {
+        command::run(place.cargo().args(["test", "--package", "citer-chat"]), ADVICE)
     })
 }

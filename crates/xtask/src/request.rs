@@ -1,16 +1,20 @@
 //! The request: what the command line asks for.
 
-use crate::{failure::Failure, fuzz, test::STEPS};
+use crate::{failure::Failure, fuzz, soak, test::STEPS};
+use std::path::PathBuf;
 
 /// What `cargo xtask help` prints.
 pub const HELP: &str = "\
 Usage: cargo xtask COMMAND
 
   demo [--no-open]        build everything, serve the page and open it; Ctrl-C ends it
-  test [--skip STEP]...   everything that must pass: lint, native, fuzz, web, openai, e2e
+  test [--skip STEP]...   everything that must pass: lint, native, fuzz, web, openai,
+                          llama-cpp, e2e
   lint [--all]            formatting and clippy of the light crates; with --all of every crate
   fuzz [--seconds N]      hostile model files for every parser, N seconds (60) each
+  soak [--minutes N]      faults over routed answers for N minutes (30); the report is tests/soak.json
   build-web               the page and its engine in dist/
+  shell [FOLDER]          what Trunk runs after a build: makes the page in FOLDER (dist) installable
   e2e                     the browser test alone
   memory                  peak memory while the browser downloads and loads a model of 600 MB, in JSON
   help                    this text
@@ -25,7 +29,9 @@ pub enum Request {
     Test { skip: Vec<String> },
     Lint { all: bool },
     Fuzz { seconds: u32 },
+    Soak { minutes: u32 },
     BuildWeb,
+    Shell { folder: PathBuf },
     E2e,
     Memory,
 }
@@ -46,12 +52,24 @@ impl Request {
                 Ok(seconds) if seconds > 0 => Ok(Self::Fuzz { seconds }),
                 _ => Err(Failure::new(format!("`{number}`: write a number of seconds from 1"))),
             },
+            ["shell"] => Ok(Self::Shell { folder: staging() }),
+            ["shell", folder] => Ok(Self::Shell { folder: folder.into() }),
+            ["soak"] => Ok(Self::Soak { minutes: soak::LONG }),
+            ["soak", "--minutes", number] => match number.parse() {
+                Ok(minutes) if minutes > 0 => Ok(Self::Soak { minutes }),
+                _ => Err(Failure::new(format!("`{number}`: write a number of minutes from 1"))),
+            },
             ["build-web"] => Ok(Self::BuildWeb),
             ["e2e"] => Ok(Self::E2e),
             ["memory"] => Ok(Self::Memory),
             _ => Err(Failure::new(format!("`{}` is not a task.\n\n{HELP}", words.join(" ")))),
         }
     }
+}
+
+/// Where Trunk has put what it built, when it asks.
+fn staging() -> PathBuf {
+    std::env::var_os("TRUNK_STAGING_DIR").map_or_else(|| "dist".into(), PathBuf::from)
 }
 
 fn skipped(words: &[&str]) -> Result<Vec<String>, Failure> {
@@ -78,13 +96,24 @@ mod tests {
         assert_eq!(read("demo --no-open"), Ok(Request::Demo { open: false }));
         let skip = vec!["lint".to_owned(), "e2e".to_owned()];
         assert_eq!(read("test --skip lint --skip e2e"), Ok(Request::Test { skip }));
+        assert_eq!(read("shell made"), Ok(Request::Shell { folder: "made".into() }));
         assert_eq!(read("lint --all"), Ok(Request::Lint { all: true }));
+        assert_eq!(read("soak"), Ok(Request::Soak { minutes: 30 }));
+        assert_eq!(read("soak --minutes 2"), Ok(Request::Soak { minutes: 2 }));
         assert_eq!(read("fuzz --seconds 5"), Ok(Request::Fuzz { seconds: 5 }));
     }
 
     #[test]
     fn refuses_what_it_does_not_know() {
-        for line in ["deploy", "demo --now", "test --skip", "test --skip everything", "e2e extra", "fuzz --seconds 0"] {
+        for line in [
+            "deploy",
+            "demo --now",
+            "test --skip",
+            "test --skip everything",
+            "e2e extra",
+            "fuzz --seconds 0",
+            "soak --minutes x",
+        ] {
             assert!(read(line).is_err(), "{line}");
         }
     }

@@ -1,9 +1,9 @@
 //! Test: everything that must pass, from the cheapest to the dearest.
 
-use crate::{e2e, failure::Failure, fuzz, lint, native, openai, place::Place, step::Steps, system, web};
+use crate::{e2e, failure::Failure, fuzz, lint, llama_cpp, native, openai, place::Place, step::Steps, system, web};
 
 /// The steps' names, for `--skip`.
-pub const STEPS: [&str; 6] = ["lint", "native", "fuzz", "web", "openai", "e2e"];
+pub const STEPS: [&str; 7] = ["lint", "native", "fuzz", "web", "openai", "llama-cpp", "e2e"];
 
 /// Runs all steps but those in `skip`.
 pub fn run(place: &Place, steps: &mut Steps, skip: &[String]) -> Result<(), Failure> {
@@ -23,6 +23,10 @@ pub fn run(place: &Place, steps: &mut Steps, skip: &[String]) -> Result<(), Fail
             "openai" => {
                 native::build(place, steps)?;
                 openai::run(place, steps)?;
+            }
+            "llama-cpp" => {
+                native::build(place, steps)?;
+                llama_cpp::run(place, steps)?;
             }
             _ => {
                 native::build(place, steps)?;

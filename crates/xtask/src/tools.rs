@@ -7,6 +7,7 @@ use std::{env, fs, path::PathBuf};
 const TRUNK: &str = "0.21.14";
 const CARGO_FUZZ: &str = "0.13.2";
 const BINARYEN: &str = "132.0.0";
+const AXE: &str = "4.14.1";
 
 /// Installs what the web build lacks.
 pub fn web(place: &Place) -> Result<(), Failure> {
@@ -64,28 +65,38 @@ fn cargo_tool(place: &Place, program: &str, package: &str, wanted: &str, locked:
 
 /// The optimiser's path, installed when npm is there; `None` when it cannot be had, which costs only file size.
 pub fn optimiser(place: &Place) -> Option<PathBuf> {
-    let folder = place.tools().join("npm");
-    let program =
-        folder.join(if cfg!(windows) { "node_modules/.bin/wasm-opt.cmd" } else { "node_modules/.bin/wasm-opt" });
-    let pinned = format!("\"version\": \"{BINARYEN}\"");
-    let about = fs::read_to_string(folder.join("node_modules/binaryen/package.json")).unwrap_or_default();
-    if about.contains(&pinned) && program.exists() {
-        return Some(program);
+    let program = if cfg!(windows) { ".bin/wasm-opt.cmd" } else { ".bin/wasm-opt" };
+    npm_package(place, "binaryen", BINARYEN, program, "the page works without, its files are larger")
+}
+
+/// The script of the accessibility audit, installed when npm is there; without it the audit is left out.
+pub fn axe(place: &Place) -> Option<PathBuf> {
+    npm_package(place, "axe-core", AXE, "axe-core/axe.min.js", "the audit of the page is left out")
+}
+
+/// A file of an npm package below `node_modules`; installs the package when npm is there. `None` when it cannot be had,
+/// which is said to cost `cost`.
+fn npm_package(place: &Place, package: &str, version: &str, file: &str, cost: &str) -> Option<PathBuf> {
+    let folder = place.tools().join("npm").join(package);
+    let found = folder.join("node_modules").join(file);
+    let pinned = format!("\"version\": \"{version}\"");
+    let about = folder.join("node_modules").join(package).join("package.json");
+    if fs::read_to_string(about).unwrap_or_default().contains(&pinned) && found.exists() {
+        return Some(found);
     }
     if place.which("npm").is_none() {
-        println!("    optimiser: skipped, because npm is not installed; the page works without, its files are larger");
+        println!("    {package}: skipped, because npm is not installed; {cost}");
         return None;
     }
-    println!("    binaryen {BINARYEN}: missing, is installed");
+    println!("    {package} {version}: missing, is installed");
     let mut install = place.command("npm");
     install.args(["install", "--no-audit", "--no-fund", "--no-save", "--prefix"]).arg(&folder);
-    install.arg(format!("binaryen@{BINARYEN}"));
+    install.arg(format!("{package}@{version}"));
     let made = fs::create_dir_all(&folder).map_err(|error| Failure::file(&folder, &error));
-    match made.and_then(|()| command::run(&mut install, "The page works without the optimiser; its files are larger."))
-    {
-        Ok(()) => Some(program),
+    match made.and_then(|()| command::run(&mut install, &format!("Without {package}: {cost}."))) {
+        Ok(()) => Some(found),
         Err(failure) => {
-            println!("    optimiser: skipped: {failure}");
+            println!("    {package}: skipped: {failure}");
             None
         }
     }

@@ -1,6 +1,6 @@
 //! The web build: page and engine by Trunk into `dist/`, then optimised and measured.
 
-use crate::{command, failure::Failure, optimise, place::Place, sizes, step::Steps, tools};
+use crate::{command, failure::Failure, optimise, place::Place, shell, sizes, step::Steps, tools};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -15,16 +15,15 @@ pub fn build(place: &Place, steps: &mut Steps) -> Result<(), Failure> {
         trunk.args(["build", "--offline", "--no-sri", "--cargo-profile", "web"]);
         // Trunk 0.21 refuses the usual value of this variable.
         trunk.env_remove("NO_COLOR");
-        command::run(&mut trunk, "Read the compiler's message above and run this again.")?;
-        // The benchmark is the same program under another address.
-        let (page, bench) = (place.dist().join("index.html"), place.dist().join("bench.html"));
-        fs::copy(page, &bench).map(drop).map_err(|error| Failure::file(&bench, &error))
+        command::run(&mut trunk, "Read the compiler's message above and run this again.")
     })?;
     steps.run("web optimise", "smaller wasm files (reused while the build is the same)", || {
         let files = wasm_files(&place.dist())?;
         if let Some(optimiser) = tools::optimiser(place) {
             files.iter().try_for_each(|file| optimise::in_place(place, &optimiser, file))?;
         }
+        // The service worker's list has hashes of the files as they are now.
+        shell::prepare(place, &place.dist())?;
         let sizes = files.iter().map(|file| sizes::of(file)).collect::<Result<Vec<_>, _>>()?;
         println!("{}", sizes::json(&sizes));
         Ok(())

@@ -2,10 +2,12 @@
 //! first opened.
 
 use crate::engine::EngineWorker;
+use crate::network::Network;
 use crate::strings;
 use citer_core::library::{LibraryNews, LibraryRequest, ModelState, StorageUse, StoredModel};
 use citer_core::message::{FromWorker, ToWorker};
 use leptos::prelude::*;
+use wasm_bindgen_futures::spawn_local;
 use web_sys::File;
 
 /// The page's view of the library; a copyable handle.
@@ -23,15 +25,18 @@ pub struct Models {
     pub words: RwSignal<Option<(Option<String>, String)>>,
     /// Whether a model is being looked up.
     pub looking: RwSignal<bool>,
+    network: Network,
     worker: StoredValue<Option<EngineWorker>, LocalStorage>,
     /// Requests that came before the worker was there.
     waiting: StoredValue<Vec<(LibraryRequest, Vec<File>)>, LocalStorage>,
     started: StoredValue<bool>,
 }
 
-impl Default for Models {
-    fn default() -> Self {
+impl Models {
+    /// A shelf that nobody has looked at yet.
+    pub fn new(network: Network) -> Self {
         Self {
+            network,
             open: RwSignal::new(false),
             models: RwSignal::default(),
             storage: RwSignal::default(),
@@ -43,9 +48,7 @@ impl Default for Models {
             started: StoredValue::new(false),
         }
     }
-}
 
-impl Models {
     /// Asks something of the library.
     pub fn ask(self, request: LibraryRequest) {
         self.ask_with(request, Vec::new());
@@ -59,6 +62,37 @@ impl Models {
         if matches!(request, LibraryRequest::Add { .. }) {
             self.looking.set(true);
         }
+        let Some(source) = self.source_of(&request) else { return self.send(request, files) };
+        if self.network.airplane.get_untracked() {
+            return self.say(None, strings::shell::AIRPLANE_MODELS.into());
+        }
+        spawn_local(async move {
+            self.network.allow_source(&source).await;
+            self.send(request, files);
+        });
+    }
+
+    /// The network is cut: what is being downloaded waits.
+    pub fn pause(self) {
+        let busy = |model: &&StoredModel| model.state == ModelState::Downloading;
+        let ids = self.models.with_untracked(|all| all.iter().filter(busy).map(|m| m.id.clone()).collect::<Vec<_>>());
+        ids.into_iter().for_each(|model| self.send(LibraryRequest::Pause { model }, Vec::new()));
+    }
+
+    /// Where a request fetches from, if it does.
+    fn source_of(self, request: &LibraryRequest) -> Option<String> {
+        let of = |id: &String| {
+            let found = |all: &Vec<StoredModel>| all.iter().find(|model| model.id == *id).map(|m| m.origin.clone());
+            self.models.with_untracked(found)
+        };
+        match request {
+            LibraryRequest::Add { source } => Some(source.clone()),
+            LibraryRequest::Resume { model } => of(model),
+            _ => None,
+        }
+    }
+
+    fn send(self, request: LibraryRequest, files: Vec<File>) {
         if self.started.get_value() {
             self.post(request, &files);
             return;

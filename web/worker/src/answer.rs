@@ -33,6 +33,7 @@ pub async fn answer(
     let failed = |error: String| FromWorker::Failed { answer: Some(answer), error };
     let tokenizer = loaded.engine.shared_tokenizer();
     let prompt = loaded.engine.format().prompt(&tokenizer, &turns).map_err(|e| failed(e.to_string()))?;
+    server.begin(&turns, prompt.len());
     let mut notices = Notices::default();
     for event in &events {
         notices.due(event);
@@ -66,7 +67,7 @@ pub async fn answer(
     trace.slm = Some(Part { name: loaded.info.model.clone(), hash: Some(slm) });
     // A model without a router has no hash of one.
     trace.router = (!router.is_empty()).then(|| Part { name: "citer-router".into(), hash: Some(router) });
-    trace.llm = server.model.clone().map(|name| Part { name, hash: None });
+    trace.llm = server.model().map(|name| Part { name, hash: None });
     post(&FromWorker::Finished { answer, finish, trace });
     Ok(())
 }

@@ -14,10 +14,12 @@ mod stored;
 
 use answer::Request;
 use citer_core::StopFlag;
-use citer_core::message::{FromWorker, ToWorker};
+use citer_core::message::{FromWorker, Kernel, ServerAddress, ToWorker};
 use citer_core::revival::{Death, Fault};
+use citer_files::LocalVocabulary;
 use citer_lm::bench::Plan;
-use citer_remote::ServerModel;
+use citer_lm::{Engine, Trial};
+use citer_remote::SharedVocabulary;
 use engine::Loaded;
 use futures::future::join;
 use library::Shelf;
@@ -25,6 +27,7 @@ use ownership::Ownership;
 use server::Server;
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use wasm_bindgen::prelude::*;
 use web_sys::{DedicatedWorkerGlobalScope, File, MessageEvent};
 
@@ -32,7 +35,12 @@ use web_sys::{DedicatedWorkerGlobalScope, File, MessageEvent};
 #[derive(Default)]
 struct State {
     loaded: Option<Loaded>,
-    server: Server,
+    /// The servers, unless an answer in progress has taken them out.
+    server: Option<Server>,
+    addresses: Vec<ServerAddress>,
+    look_ahead: u32,
+    /// The local vocabulary, once a model was loaded.
+    vocabulary: Option<SharedVocabulary>,
     stop: Option<StopFlag>,
     fault: Option<Fault>,
     ownership: Rc<Ownership>,
@@ -91,22 +99,31 @@ async fn handle(state: Shared, message: ToWorker, files: Vec<File>) {
                 }
             };
             // The server is known before the page may ask: the first answer, or one that goes on, must not miss it.
-            let mut server = Server::at(server_url);
-            let (loading, found) = join(loading, server.probe()).await;
+            let addresses: Vec<ServerAddress> = server_url.into_iter().map(ServerAddress::at).collect();
+            let mut server = Server::at(&addresses, 1);
+            let (loading, ()) = join(loading, server.look()).await;
             match loading {
-                Ok(loaded) => {
+                Ok(mut loaded) => {
                     let info = loaded.info.clone();
+                    post(&FromWorker::Kernels { kernels: kernels(&mut loaded.engine) });
+                    let vocabulary = LocalVocabulary::new(loaded.engine.shared_tokenizer(), loaded.engine.format());
+                    state.borrow_mut().vocabulary = Some(Arc::new(vocabulary));
                     state.borrow_mut().loaded = Some(loaded);
-                    settle(&state, server, found);
+                    (state.borrow_mut().addresses, state.borrow_mut().look_ahead) = (addresses, 1);
+                    settle(&state, server).await;
                     post(&FromWorker::Ready(info));
                 }
                 Err(error) => post(&FromWorker::Failed { answer: None, error }),
             }
         }
         ToWorker::Probe => {
-            let mut server = state.borrow().server.clone();
-            let found = server.probe().await;
-            settle(&state, server, found);
+            let server = Server::at(&state.borrow().addresses, state.borrow().look_ahead);
+            settle(&state, server).await;
+        }
+        ToWorker::Connect { servers, look_ahead } => {
+            let server = Server::at(&servers, look_ahead);
+            (state.borrow_mut().addresses, state.borrow_mut().look_ahead) = (servers, look_ahead);
+            settle(&state, server).await;
         }
         ToWorker::Stop => {
             if let Some(stop) = &state.borrow().stop {
@@ -138,6 +155,16 @@ async fn handle(state: Shared, message: ToWorker, files: Vec<File>) {
     }
 }
 
+/// How the kernels were chosen, for the page's device report.
+fn kernels(engine: &mut Engine) -> Vec<Kernel> {
+    let Some(decoder) = engine.gpu() else { return Vec::new() };
+    let kernel = |trial: &_| {
+        let Trial { kernel, variant, error, micros, chosen } = trial;
+        Kernel { kernel: kernel.clone(), variant: variant.clone(), error: *error, micros: *micros, chosen: *chosen }
+    };
+    decoder.trials().iter().map(kernel).collect()
+}
+
 /// Makes an answer, or the rest of one.
 async fn make(state: &Shared, request: Request) {
     let taken = state.borrow_mut().loaded.take();
@@ -147,25 +174,23 @@ async fn make(state: &Shared, request: Request) {
     };
     let stop = StopFlag::default();
     state.borrow_mut().stop = Some(stop.clone());
-    let mut server = state.borrow().server.clone();
+    // Another server may be settled on while this answer is made; then the next one asks it.
+    let mut server = state.borrow_mut().server.take().unwrap_or_default();
     if let Err(message) = answer::answer(&mut loaded, &mut server, request, &stop).await {
         post(&message);
     }
     let mut state = state.borrow_mut();
     state.loaded = Some(loaded);
+    state.server.get_or_insert(server);
     state.stop = None;
 }
 
-/// Takes the server as it was found, and tells the page.
-fn settle(state: &Shared, mut server: Server, found: Result<ServerModel, String>) {
-    let tokenizer = state.borrow().loaded.as_ref().map(|loaded| loaded.engine.tokenizer().sha256().to_owned());
-    let found = found.and_then(|found| server.accept(found, tokenizer.as_deref()));
-    state.borrow_mut().server = server;
-    let (available, detail) = match found {
-        Ok(name) => (true, name),
-        Err(reason) => (false, reason),
-    };
-    post(&FromWorker::Server { available, detail });
+/// Finds out what the servers can do, takes them, and tells the page.
+async fn settle(state: &Shared, mut server: Server) {
+    let vocabulary = state.borrow().vocabulary.clone();
+    let news = server.connect(vocabulary).await;
+    state.borrow_mut().server = Some(server);
+    post(&news);
 }
 
 /// Tells the page about a panic, or a trap in a task, before the worker dies; the page starts a new one.

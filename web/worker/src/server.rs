@@ -1,58 +1,84 @@
-//! The LLM server as the worker sees it: perhaps absent, perhaps of another vocabulary.
+//! The LLM's servers as the worker sees them: perhaps none, perhaps of another vocabulary.
 
-use citer_core::{RemoteError, RemoteModel, RemoteToken, TokenId};
-use citer_remote::{OptionalRemote, Remote, ServerModel};
+use citer_core::message::{FromWorker, ServerAddress, Turn};
+use citer_core::{Capabilities, RemoteError, RemoteModel, RemoteToken, TokenId};
+use citer_remote::{Policy, Remote, Servers, SharedVocabulary};
 use std::time::Duration;
 
 /// Longest wait for one token.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The server, if one was named.
-#[derive(Clone, Default)]
+/// The servers, if any were named.
+#[derive(Default)]
 pub struct Server {
-    remote: OptionalRemote,
+    servers: Servers,
     problem: Option<String>,
-    /// The LLM's name once it answered.
-    pub model: Option<String>,
+    found: Vec<Capabilities>,
 }
 
 impl Server {
-    /// The server at `url`; `None` never touches the network.
-    pub fn at(url: Option<String>) -> Self {
-        let Some(url) = url else {
-            return Self { problem: Some("no server is set: answers are made locally".into()), ..Self::default() };
+    /// The servers at `addresses`; none never touches the network.
+    pub fn at(addresses: &[ServerAddress], look_ahead: u32) -> Self {
+        let none = || Some("no server is set: answers are made locally".to_owned());
+        let mut problem = none().filter(|_| addresses.is_empty());
+        let mut remotes = Vec::new();
+        for ServerAddress { url, model, key, dialect } in addresses {
+            match Remote::new(url, model.clone(), TIMEOUT) {
+                Ok(remote) => {
+                    let remote = remote.with_dialect(*dialect);
+                    remotes.push(match key {
+                        Some(key) => remote.with_api_key(key),
+                        None => remote,
+                    });
+                }
+                Err(error) => problem = Some(error.to_string()),
+            }
+        }
+        let policy = Policy { look_ahead, ..Policy::default() };
+        Self { servers: Servers::new(remotes, policy), problem, found: Vec::new() }
+    }
+
+    /// Looks for the servers, which can be done while the model loads.
+    pub async fn look(&mut self) {
+        self.servers.look().await;
+    }
+
+    /// Finds out what the servers can do; returns what the page is to be told.
+    pub async fn connect(&mut self, vocabulary: Option<SharedVocabulary>) -> FromWorker {
+        if let Some(vocabulary) = vocabulary {
+            self.servers.set_vocabulary(&vocabulary);
+        }
+        self.found.clear();
+        for found in self.servers.connect().await {
+            match found {
+                Ok(found) => self.found.push(found),
+                Err(error) => self.problem = Some(error.to_string()),
+            }
+        }
+        let detail = match self.found.first() {
+            Some(first) => first.model.clone(),
+            None => self.problem.clone().unwrap_or_default(),
         };
-        match Remote::new(&url, None, TIMEOUT) {
-            Ok(remote) => Self { remote: OptionalRemote(Some(remote)), ..Self::default() },
-            Err(error) => Self { problem: Some(error.to_string()), ..Self::default() },
-        }
+        FromWorker::Server { available: !self.found.is_empty(), detail, servers: self.found.clone() }
     }
 
-    /// Asks the server for its model's name and vocabulary.
-    pub async fn probe(&mut self) -> Result<ServerModel, String> {
-        match &mut self.remote.0 {
-            Some(remote) => remote.probe().await.map_err(|e| e.to_string()),
-            None => Err(self.problem.clone().unwrap_or_default()),
-        }
+    /// The conversation that is answered next, and the tokens of its prompt.
+    pub fn begin(&mut self, turns: &[Turn], prompt: usize) {
+        self.servers.begin(turns, prompt);
     }
 
-    /// Takes a server that answered, if its vocabulary is the local one (SHA-256 `tokenizer`); returns the LLM's name.
-    pub fn accept(&mut self, found: ServerModel, tokenizer: Option<&str>) -> Result<String, String> {
-        if let (Some(theirs), Some(ours)) = (found.tokenizer_sha256.as_deref(), tokenizer)
-            && theirs != ours
-        {
-            self.remote = OptionalRemote(None);
-            let problem = format!("{} uses another vocabulary: serve the LLM of this pair", found.name);
-            self.problem = Some(problem.clone());
-            return Err(problem);
-        }
-        self.model = Some(found.name.clone());
-        Ok(found.name)
+    /// The LLM's name once it answered.
+    pub fn model(&self) -> Option<String> {
+        self.found.first().map(|found| found.model.clone())
     }
 }
 
 impl RemoteModel for Server {
     async fn next_token(&mut self, prefix: &[TokenId]) -> Result<RemoteToken, RemoteError> {
-        self.remote.next_token(prefix).await
+        self.servers.next_token(prefix).await
+    }
+
+    fn retries(&self) -> u32 {
+        self.servers.retries()
     }
 }

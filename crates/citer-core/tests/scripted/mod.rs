@@ -151,11 +151,15 @@ pub struct ScriptedRemote {
     pub log: Vec<(Vec<TokenId>, Reply)>,
     /// Raise the flag while this request (counted from 0) is under way.
     pub stop_at: Option<(usize, StopFlag)>,
+    /// How often the executor goes round until an answer comes, drawn from the seed up to this.
+    pub slow: usize,
+    /// Tokens that come with each answer, for servers of another vocabulary.
+    pub rest: Vec<TokenId>,
 }
 
 impl ScriptedRemote {
     pub fn new(script: Script, slm: u64) -> Self {
-        Self { script, slm, log: vec![], stop_at: None }
+        Self { script, slm, log: vec![], stop_at: None, slow: 1, rest: vec![] }
     }
 
     fn reply(&self, prefix: &[TokenId]) -> Reply {
@@ -169,6 +173,9 @@ impl ScriptedRemote {
                 bytes_received: 30,
                 tokens_sent: prefix.len() as u64,
                 tokens_cached: prefix.len() as u64 - 1,
+                tokens_received: 1,
+                rest: self.rest.clone(),
+                ..RemoteToken::default()
             })
         };
         let agreed = slm_step(self.slm, prefix).token;
@@ -200,7 +207,9 @@ impl RemoteModel for ScriptedRemote {
         if let Some((_, flag)) = self.stop_at.as_ref().filter(|(at, _)| *at == self.log.len()) {
             flag.stop();
         }
-        pause().await;
+        for _ in 0..1 + mix(self.slm, prefix) as usize % self.slow {
+            pause().await;
+        }
         let reply = self.reply(prefix);
         self.log.push((prefix.to_vec(), reply.clone()));
         reply

@@ -2,7 +2,9 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use citer_core::{TokenId, message::Role, message::Turn};
-use citer_serve::{Backend, BackendError, ModelInfo, Running, Sampling, ServeConfig, Step, serve};
+use citer_serve::{
+    Backend, BackendError, ModelInfo, Row, Running, Sampling, ServeConfig, Step, prefix_tree::BLOCK, serve,
+};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::Value;
 use std::{
@@ -26,10 +28,10 @@ pub const CONTEXT: usize = 64;
 /// that depend on the whole sequence (greedy) or on seed and position. A `#` makes it fail, a `~` panic.
 pub struct Scripted {
     script: Vec<TokenId>,
-    cache: Vec<TokenId>,
     gate: Option<Arc<Gate>>,
     slow: bool,
     fed: Arc<Mutex<Vec<usize>>>,
+    batches: Arc<Mutex<Vec<usize>>>,
 }
 
 /// Holds every step until it is opened.
@@ -71,7 +73,7 @@ pub fn piece(text: &str) -> TokenId {
 
 impl Scripted {
     pub fn new(script: Vec<TokenId>) -> Self {
-        Self { script, cache: Vec::new(), gate: None, slow: false, fed: Arc::default() }
+        Self { script, gate: None, slow: false, fed: Arc::default(), batches: Arc::default() }
     }
 
     pub fn gated(mut self, gate: &Arc<Gate>) -> Self {
@@ -89,21 +91,29 @@ impl Scripted {
         self.fed.clone()
     }
 
-    fn choose(&self, sampling: Sampling) -> TokenId {
+    /// How many sequences each step took forward.
+    pub fn batches(&self) -> Arc<Mutex<Vec<usize>>> {
+        self.batches.clone()
+    }
+
+    fn choose(&self, cache: &[TokenId], sampling: Sampling) -> TokenId {
         let letter = |number: u64| BYTES + TokenId::from(b'a') + (number % 26) as TokenId;
-        let question = self.cache.iter().rposition(|id| *id == BYTES + TokenId::from(b'?'));
-        let after = |place: usize| self.cache[place + 1..].iter().filter(|id| **id != ASSISTANT).count();
+        let question = cache.iter().rposition(|id| *id == BYTES + TokenId::from(b'?'));
+        let after = |place: usize| cache[place + 1..].iter().filter(|id| **id != ASSISTANT).count();
         match question {
             Some(place) => self.script.get(after(place)).copied().unwrap_or(END),
             None if sampling.temperature > 0.0 => {
-                letter((sampling.seed ^ self.cache.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32)
+                letter((sampling.seed ^ cache.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32)
             }
-            None => letter(self.cache.iter().fold(7, |sum, id| sum * 31 % 1_000_003 + u64::from(*id))),
+            None => letter(cache.iter().fold(7, |sum, id| sum * 31 % 1_000_003 + u64::from(*id))),
         }
     }
 }
 
 impl Backend for Scripted {
+    /// The ids themselves: a cache that mixed blocks up would change what the model says.
+    type Block = Arc<Vec<TokenId>>;
+
     fn info(&self) -> ModelInfo {
         ModelInfo { name: "scripted".into(), tokenizer_sha256: "ab12".into(), vocab_size: VOCAB, context: CONTEXT }
     }
@@ -134,26 +144,39 @@ impl Backend for Scripted {
         token == END
     }
 
-    fn truncate(&mut self, position: usize) {
-        self.cache.truncate(position);
+    fn block_bytes(&self) -> usize {
+        1_024
     }
 
-    fn step(&mut self, tokens: &[TokenId], sampling: Sampling, top: usize) -> Result<Step, BackendError> {
+    fn step(&mut self, rows: &mut [Row<'_, Self::Block>]) -> Vec<Result<Step, BackendError>> {
         if let Some(gate) = &self.gate {
             gate.enter();
         }
         if self.slow {
             std::thread::sleep(Duration::from_millis(50));
         }
+        self.batches.lock().unwrap().push(rows.len());
+        rows.iter_mut().map(|row| self.row(row)).collect()
+    }
+}
+
+impl Scripted {
+    fn row(&self, row: &mut Row<'_, Arc<Vec<TokenId>>>) -> Result<Step, BackendError> {
+        let Row { tokens, sampling, top, .. } = *row;
         self.fed.lock().unwrap().push(tokens.len());
-        self.cache.extend_from_slice(tokens);
-        assert!(!tokens.is_empty() && self.cache.len() <= CONTEXT, "{tokens:?}");
-        let holds = |byte: u8| self.cache.contains(&(BYTES + TokenId::from(byte)));
+        assert_eq!(row.blocks.len(), row.position.div_ceil(BLOCK));
+        let mut cache: Vec<TokenId> = row.blocks.iter().flat_map(|block| block.iter().copied()).collect();
+        cache.truncate(row.position);
+        assert_eq!(cache.len(), row.position);
+        cache.extend_from_slice(tokens);
+        assert!(!tokens.is_empty() && cache.len() <= CONTEXT, "{tokens:?}");
+        *row.blocks = cache.chunks(BLOCK).map(|ids| Arc::new(ids.to_vec())).collect();
+        let holds = |byte: u8| cache.contains(&(BYTES + TokenId::from(byte)));
         assert!(!holds(b'~'), "asked to panic");
         if holds(b'#') {
             return Err(BackendError("asked to fail".into()));
         }
-        let token = self.choose(sampling);
+        let token = self.choose(&cache, sampling);
         let others = (0..VOCAB as TokenId).filter(|id| *id != token).map(|id| (id, -3.0));
         Ok(Step { token, logprob: -0.25, top: std::iter::once((token, -0.25)).chain(others).take(top).collect() })
     }
@@ -178,10 +201,16 @@ pub async fn start_with(backend: Scripted, config: ServeConfig) -> Server {
     let (stop, stopped) = oneshot::channel::<()>();
     let running = serve(config, backend, async { drop(stopped.await) }).await.unwrap();
     let base = format!("http://{}", running.address());
-    Server { base, client: Client::new(), running: Some(running), stop: Some(stop) }
+    Server { base, client: client(), running: Some(running), stop: Some(stop) }
 }
 
 impl Server {
+    /// A server that is never asked to end.
+    pub fn over(running: Running) -> Self {
+        let base = format!("http://{}", running.address());
+        Self { base, client: client(), running: Some(running), stop: None }
+    }
+
     pub async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
         let response = self.send(path, body).await;
         (response.status(), response.json().await.unwrap())
@@ -226,4 +255,10 @@ pub fn scratch(name: &str) -> PathBuf {
     let _ = std::fs::remove_dir_all(&path);
     let _ = std::fs::remove_file(&path);
     path
+}
+
+/// An HTTP client. It wants to know who does its cryptography, although the tests ask for none.
+pub fn client() -> Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::new()
 }
