@@ -18,7 +18,7 @@ use crate::offline::{NewVersion, Offline};
 use crate::privacy::{ConsentDialog, LockSwitch, Spans};
 use crate::samples::Samples;
 use crate::strings;
-use crate::token_card::{Shown, TokenCard};
+use crate::token_card::{Shown, TokenCard, scrolled};
 use crate::view_mode::ViewMode;
 use citer_chat::Conversation;
 use citer_core::ledger::{Outcome, Purpose};
@@ -67,7 +67,7 @@ pub fn App() -> impl IntoView {
     let log = NodeRef::<html::Div>::new();
     let at_end = StoredValue::new(true);
     let on_scroll = move |_: ev::Event| {
-        shown.set(None);
+        scrolled(shown);
         if let Some(log) = log.get_untracked() {
             at_end.set_value(log.scroll_height() - log.scroll_top() - log.client_height() < NEAR);
         }

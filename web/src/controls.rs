@@ -3,6 +3,7 @@
 use crate::chat::{Chat, mode_name};
 use crate::engine::ServerState;
 use crate::strings;
+use citer_chat::context::Context;
 use citer_core::Mode;
 use leptos::prelude::*;
 
@@ -23,6 +24,7 @@ pub fn Controls() -> impl IntoView {
             </fieldset>
             <Threshold/>
             <p class="quiet mode-help" aria-live="polite">{help}</p>
+            <ContextMeter/>
         </div>
     }
 }
@@ -69,5 +71,27 @@ fn Threshold() -> impl IntoView {
             <output for="threshold">{words}</output>
             <span class="quiet threshold-help" id="threshold-help">{strings::THRESHOLD_HELP}</span>
         </div>
+    }
+}
+
+/// How full the model's memory is, and what happens at the limit.
+#[component]
+fn ContextMeter() -> impl IntoView {
+    let chat = expect_context::<Chat>();
+    let context = Memo::new(move |_| {
+        let capacity = chat.engine.with(|engine| engine.info().map(|info| info.context))?;
+        let history = chat.model.with(Option::is_some);
+        // Tokens that stream in change little, and the record of the answer says it exactly.
+        chat.conversation.with(|shown| {
+            (!shown.is_open()).then(|| chat.draft.with(|draft| Context::new(shown, draft, capacity, history)))
+        })
+    });
+    let room = move || context.get().map(|context| strings::answer::room_name(context.room()));
+    view! {
+        <Show when=move || context.get().is_some()>
+            <p class="quiet context" id="context" data-room=room title=strings::answer::CONTEXT_HELP>
+                {move || context.get().map(strings::answer::context)}
+            </p>
+        </Show>
     }
 }

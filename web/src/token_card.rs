@@ -33,6 +33,13 @@ impl Shown {
     }
 }
 
+/// The page scrolled: the card of the token that has the focus moves along, any other one goes.
+pub fn scrolled(shown: RwSignal<Option<Shown>>) {
+    let Some(before) = shown.get_untracked() else { return };
+    let focused = document().active_element().filter(|element| element.has_attribute("data-token"));
+    shown.set(focused.and_then(|token| Shown::at(before.answer, &token)));
+}
+
 /// The card.
 #[component]
 pub fn TokenCard() -> impl IntoView {

@@ -39,7 +39,7 @@ struct ListedMeta {
 impl Listed {
     /// Most tokens in a sequence, where the server says it in any of the usual ways.
     pub fn room(&self) -> Option<u64> {
-        self.context.or(self.max_model_len).or(self.meta.as_ref()?.n_ctx)
+        self.context.or(self.max_model_len).or_else(|| self.meta.as_ref()?.n_ctx)
     }
 }
 

@@ -259,7 +259,9 @@ impl<T: Transport> Remote<T> {
             let said = answer::in_session(failure::check(&response)?, prefix.len())?;
             session.took(prefix);
             self.session = Some(session);
-            cost.tokens_cached = cost.tokens_cached.saturating_add(said.cached.unwrap_or(0)).min(cost.tokens_sent);
+            // The server counts the history too, of which nothing was sent.
+            let held = prefix.len() as u64 - sent;
+            cost.tokens_cached += said.cached.unwrap_or(0).saturating_sub(held).min(sent);
             return Ok(said);
         }
     }

@@ -8,6 +8,7 @@ use crate::storage;
 use crate::strings::chats as words;
 use citer_chat::{Conversation, Entry, Record, export, shelf};
 use leptos::prelude::*;
+use std::collections::HashMap;
 use store::{Saved, Store, StoreError};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
@@ -31,6 +32,8 @@ pub struct Chats {
     /// Conversations that are to be stored.
     due: StoredValue<Vec<Conversation>>,
     is_saving: StoredValue<bool>,
+    /// What this tab stored last of each conversation.
+    revisions: StoredValue<HashMap<String, u64>>,
     channel: StoredValue<Option<BroadcastChannel>, LocalStorage>,
 }
 
@@ -44,6 +47,7 @@ impl Default for Chats {
             ready: RwSignal::new(false),
             due: StoredValue::new(Vec::new()),
             is_saving: StoredValue::new(false),
+            revisions: StoredValue::new(HashMap::new()),
             channel: StoredValue::new_local(BroadcastChannel::new(CHANNEL).ok()),
         }
     }
@@ -142,6 +146,9 @@ impl Chats {
 
     /// Opens a stored conversation.
     pub fn open(self, chat: Chat, id: String) {
+        if chat.conversation.with_untracked(|shown| shown.id == id) {
+            return;
+        }
         spawn_local(async move {
             let Some(store) = self.store.get_value() else { return };
             match store.read(&id).await {
@@ -228,9 +235,10 @@ impl Chats {
     async fn save(self, chat: Chat, mut conversation: Conversation) {
         let Some(store) = self.store.get_value() else { return };
         let id = conversation.id.clone();
-        if let Some(revision) = chat.revision(&id) {
-            conversation.revision = revision;
-        }
+        // A copy that was made before the last one was stored does not know of that.
+        let stored = self.revisions.with_value(|revisions| revisions.get(&id).copied());
+        let shown = chat.revision(&id);
+        conversation.revision = conversation.revision.max(stored.unwrap_or_default()).max(shown.unwrap_or_default());
         let saved = match conversation.is_empty() {
             // Its only question was taken back.
             true => store.delete(&id).await.map(|()| Saved::Stored(0)),
@@ -239,6 +247,9 @@ impl Chats {
         match saved {
             Ok(Saved::Stored(revision)) => {
                 chat.stored(&id, &id, revision);
+                self.revisions.update_value(|revisions| {
+                    revisions.insert(id.clone(), revision);
+                });
                 self.tell(&id);
                 if self.problem.with_untracked(|problem| problem.as_deref() == Some(words::FULL)) {
                     self.problem.set(None);
@@ -246,6 +257,9 @@ impl Chats {
             }
             Ok(Saved::Beside(beside)) => {
                 chat.stored(&id, &beside, 0);
+                self.revisions.update_value(|revisions| {
+                    revisions.remove(&id);
+                });
                 conversation.id = beside.clone();
                 self.entries.update(|entries| shelf::put(entries, Entry::of(&conversation)));
                 self.problem.set(Some(words::BESIDE.into()));

@@ -73,3 +73,29 @@ pub fn why(source: citer_core::Source, mode: citer_core::Mode) -> &'static str {
         (Source::Forced(reason), _) => crate::strings::reason(reason),
     }
 }
+
+pub const CONTEXT_HELP: &str =
+    "Tokens of the small model's memory. When it is full an answer is cut, and a longer question is refused.";
+
+/// How full the model's memory is, in words.
+pub fn context(context: citer_chat::context::Context) -> String {
+    use citer_chat::context::Room;
+    let used = context.said + context.typed;
+    let advice = match context.room() {
+        Room::Enough => "",
+        Room::Tight => ": the answer may be cut",
+        Room::None if context.said > 0 => ": start a new conversation or ask a shorter question",
+        Room::None => ": too long, ask a shorter question",
+    };
+    format!("Context: about {used} of {} tokens{advice}", context.capacity)
+}
+
+/// The word for tests and styles.
+pub fn room_name(room: citer_chat::context::Room) -> &'static str {
+    use citer_chat::context::Room;
+    match room {
+        Room::Enough => "enough",
+        Room::Tight => "tight",
+        Room::None => "none",
+    }
+}

@@ -201,14 +201,14 @@ pub async fn start_with(backend: Scripted, config: ServeConfig) -> Server {
     let (stop, stopped) = oneshot::channel::<()>();
     let running = serve(config, backend, async { drop(stopped.await) }).await.unwrap();
     let base = format!("http://{}", running.address());
-    Server { base, client: Client::new(), running: Some(running), stop: Some(stop) }
+    Server { base, client: client(), running: Some(running), stop: Some(stop) }
 }
 
 impl Server {
     /// A server that is never asked to end.
     pub fn over(running: Running) -> Self {
         let base = format!("http://{}", running.address());
-        Self { base, client: Client::new(), running: Some(running), stop: None }
+        Self { base, client: client(), running: Some(running), stop: None }
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
@@ -255,4 +255,10 @@ pub fn scratch(name: &str) -> PathBuf {
     let _ = std::fs::remove_dir_all(&path);
     let _ = std::fs::remove_file(&path);
     path
+}
+
+/// An HTTP client. It wants to know who does its cryptography, although the tests ask for none.
+pub fn client() -> Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::new()
 }
