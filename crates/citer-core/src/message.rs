@@ -135,6 +135,7 @@ pub enum ToWorker {
 /// What the worker tells the page.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
+#[allow(clippy::large_enum_variant, reason = "a message lives as long as it takes to read it")]
 pub enum FromWorker {
     /// The worker runs and takes messages.
     Started,

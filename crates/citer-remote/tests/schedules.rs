@@ -62,7 +62,9 @@ impl Server {
         let parsed: Value = serde_json::from_slice(&request.body).unwrap_or_default();
         let count = parsed["max_tokens"].as_u64().unwrap_or(1) as usize;
         match (request.method, request.path.as_str()) {
-            (Method::Get, "/v1/models") => ok(json!({"data": [{"id": "big", "sessions": self.seed % 2 == 0}]})),
+            (Method::Get, "/v1/models") => {
+                ok(json!({"data": [{"id": "big", "sessions": self.seed.is_multiple_of(2)}]}))
+            }
             (Method::Post, "/v1/sessions") => {
                 let name = format!("s{}", self.requests);
                 self.sessions.insert(name.clone(), Vec::new());
@@ -234,7 +236,7 @@ fn converse(seed: u64) -> Outcome {
     let policy = Policy {
         look_ahead: 1 + (seed % 3) as u32,
         retries: (seed / 3 % 4) as u32,
-        adaptive: seed % 5 != 0,
+        adaptive: !seed.is_multiple_of(5),
         seed,
         ..Policy::default()
     };

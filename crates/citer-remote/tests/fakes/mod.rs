@@ -79,18 +79,21 @@ impl Clock {
 /// What becomes of a request: how long it takes, and what comes back.
 pub type Fate = (Duration, Result<Response, RemoteError>);
 
-/// A network whose server is a function.
+/// A server that is a function.
+pub type Handler = Rc<RefCell<dyn FnMut(&Request) -> Fate>>;
+
+/// A network with one server.
 #[derive(Clone)]
 pub struct Net {
     pub clock: Clock,
     pub limit: Duration,
-    pub handler: Rc<RefCell<dyn FnMut(&Request) -> Fate>>,
+    pub handler: Handler,
     pub sent: Rc<RefCell<Vec<Request>>>,
 }
 
 impl Net {
     pub fn new(clock: &Clock, handler: impl FnMut(&Request) -> Fate + 'static) -> Self {
-        let handler: Rc<RefCell<dyn FnMut(&Request) -> Fate>> = Rc::new(RefCell::new(handler));
+        let handler: Handler = Rc::new(RefCell::new(handler));
         Self { clock: clock.clone(), limit: Duration::from_secs(5), handler, sent: Rc::default() }
     }
 
