@@ -157,7 +157,7 @@ fn Question(id: u64) -> impl IntoView {
     };
     view! {
         <div class="question" data-question=id.to_string()>
-            <h3 class="hidden">{strings::YOU}</h3>
+            <h2 class="hidden">{strings::YOU}</h2>
             {contents}
             <div class="question-actions">
                 <Versions id/>
