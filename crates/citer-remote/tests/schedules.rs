@@ -7,11 +7,12 @@ mod fakes;
 mod scripted;
 
 use citer_core::{
-    ForcedReason, Mode, RemoteError, RoutedDecoder, Settings, Source, StopFlag, TokenId, Trace, Utf8Stream,
+    ForcedReason, LocalModel, LocalStep, Mode, RemoteError, RoutedDecoder, Settings, Source, StopFlag, TokenId, Trace,
+    Utf8Stream,
 };
 use citer_remote::{Method, Policy, Remote, Request, Response, Servers};
 use fakes::{Clock, Fate, Net, error, ids, ok};
-use scripted::{END, ScriptedLocal, VOCAB, bytes_of, mix, slm_step};
+use scripted::{END, Lost, ScriptedLocal, VOCAB, bytes_of, mix, slm_step};
 use serde_json::{Value, json};
 use std::{
     cell::RefCell,
@@ -164,6 +165,48 @@ impl Server {
     }
 }
 
+/// An SLM that takes time, so that servers that are left alone come back.
+struct Slow {
+    model: ScriptedLocal,
+    clock: Clock,
+}
+
+/// Time of a step.
+const STEP: Duration = Duration::from_millis(50);
+
+impl LocalModel for Slow {
+    type Error = Lost;
+
+    async fn feed(&mut self, tokens: &[TokenId]) -> Result<LocalStep, Lost> {
+        self.clock.sleep(STEP).await;
+        self.model.feed(tokens).await
+    }
+
+    fn position(&self) -> usize {
+        self.model.position()
+    }
+
+    fn truncate(&mut self, position: usize) {
+        self.model.truncate(position);
+    }
+
+    fn capacity(&self) -> usize {
+        self.model.capacity()
+    }
+
+    fn vocab_size(&self) -> usize {
+        self.model.vocab_size()
+    }
+
+    fn is_end(&self, token: TokenId) -> bool {
+        self.model.is_end(token)
+    }
+
+    fn token_bytes(&self, token: TokenId) -> Vec<u8> {
+        self.model.token_bytes(token)
+    }
+}
+
 struct Outcome {
     tokens: usize,
     remote: usize,
@@ -207,7 +250,7 @@ fn converse(seed: u64) -> Outcome {
         hide_wait: seed % 7 < 5,
         ..Settings::default()
     };
-    let mut local = ScriptedLocal::new(seed);
+    let mut local = Slow { model: ScriptedLocal::new(seed), clock: clock.clone() };
     let mut decoder = RoutedDecoder::new();
     let mut prompt = vec![9, 10 + (seed % 30) as TokenId];
     let mut outcome = Outcome { tokens: 0, remote: 0, forced: 0, reserved: 0 };
@@ -221,7 +264,10 @@ fn converse(seed: u64) -> Outcome {
             .unwrap();
         assert_eq!(answer.events, seen, "seed {seed}: an event was changed or lost");
         // No token takes longer than patience, and none waits for a server that is left alone.
-        assert!(clock.now() - began <= patience * (answer.events.len() as u32 + 1), "seed {seed}: it waits too long");
+        assert!(
+            clock.now() - began <= (patience + 2 * STEP) * (answer.events.len() as u32 + 1),
+            "seed {seed}: it waits too long"
+        );
         let mut context = prompt.clone();
         let mut text = Utf8Stream::default();
         let mut whole = String::new();
@@ -319,7 +365,7 @@ fn a_thousand_schedules_over_the_routed_decoder() {
     // The schedules must be neither all calm nor all broken, or they prove nothing.
     let Outcome { tokens, remote, forced, reserved } = sums;
     assert!(
-        tokens > 20_000 && remote > tokens / 5 && forced > tokens / 20 && reserved > 100,
+        tokens > 20_000 && remote > tokens / 20 && forced > tokens / 20 && reserved > 100,
         "{tokens} {remote} {forced} {reserved}"
     );
 }
