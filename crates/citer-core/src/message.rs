@@ -135,6 +135,7 @@ pub enum ToWorker {
 /// What the worker tells the page.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
+#[expect(clippy::large_enum_variant, reason = "one finished answer at a time, on its way to JSON")]
 pub enum FromWorker {
     /// The worker runs and takes messages.
     Started,
