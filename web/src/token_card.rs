@@ -9,7 +9,7 @@ use leptos::prelude::*;
 use web_sys::Element;
 
 /// Candidates of a model that a card has room for.
-const SHOWN: usize = 3;
+const SHOWN: usize = 2;
 
 /// The token whose card is shown, and where.
 #[derive(Clone, Debug, PartialEq)]
