@@ -30,7 +30,7 @@ pub struct Exhausted {
     /// Whether it is the day's tokens; otherwise the minute's requests.
     pub budget: bool,
     /// Seconds until it may come again.
-    pub wait: u64,
+    pub wait: u32,
 }
 
 impl Allowance {
@@ -46,7 +46,7 @@ impl Allowance {
     pub fn take(&mut self, now: Instant, unix: u64) -> Result<(), Exhausted> {
         self.turn(unix);
         if self.limits.tokens_per_day.is_some_and(|most| self.used >= most) {
-            return Err(Exhausted { budget: true, wait: DAY - unix % DAY });
+            return Err(Exhausted { budget: true, wait: (DAY - unix % DAY) as u32 });
         }
         let Some(rate) = self.limits.requests_per_minute else { return Ok(()) };
         let rate = f64::from(rate);
@@ -54,8 +54,8 @@ impl Allowance {
         self.left = (self.left + elapsed * rate / 60.0).min(rate);
         self.filled = now;
         if self.left < 1.0 {
-            let wait = if rate > 0.0 { ((1.0 - self.left) * 60.0 / rate - 1e-6).ceil() as u64 } else { DAY };
-            return Err(Exhausted { budget: false, wait: wait.clamp(1, DAY) });
+            let wait = if rate > 0.0 { ((1.0 - self.left) * 60.0 / rate - 1e-6).ceil() as u32 } else { DAY as u32 };
+            return Err(Exhausted { budget: false, wait: wait.clamp(1, DAY as u32) });
         }
         self.left -= 1.0;
         Ok(())
@@ -111,7 +111,7 @@ mod tests {
         allowance.charge(99, noon);
         assert!(allowance.take(now, noon).is_ok());
         allowance.charge(5, noon);
-        assert_eq!(allowance.take(now, noon), Err(Exhausted { budget: true, wait: DAY / 2 }));
+        assert_eq!(allowance.take(now, noon), Err(Exhausted { budget: true, wait: DAY as u32 / 2 }));
         assert!(allowance.take(now, 11 * DAY).is_ok());
         assert_eq!(allowance.used(), 0);
     }

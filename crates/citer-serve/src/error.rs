@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use std::{borrow::Cow, time::Duration};
 
 /// Seconds that a client waits when the queue is full.
-const RETRY_SECONDS: u64 = 1;
+const RETRY_SECONDS: u32 = 1;
 /// Most characters that are passed on of what another server says.
 const MAX_PASSED: usize = 500;
 
@@ -26,9 +26,9 @@ pub(crate) struct ApiError {
     param: Option<String>,
     code: Option<Cow<'static, str>>,
     /// Tokens that a lost session holds.
-    known: Option<usize>,
+    known: Option<u32>,
     /// Seconds to wait.
-    retry: Option<u64>,
+    retry: Option<u32>,
 }
 
 impl ApiError {
@@ -67,7 +67,7 @@ impl ApiError {
             Lost::Short { known } => (StatusCode::CONFLICT, known, format!("the session holds {known} tokens only")),
         };
         let message = format!("{message}: open a new one and send everything from position 0");
-        Self { known: Some(known), ..Self::new(status, "session_lost", message) }
+        Self { known: u32::try_from(known).ok(), ..Self::new(status, "session_lost", message) }
     }
 
     /// 404: another path.
@@ -107,7 +107,7 @@ impl ApiError {
     }
 
     /// 429: the key has used what it may.
-    pub fn exhausted(budget: bool, wait: u64) -> Self {
+    pub fn exhausted(budget: bool, wait: u32) -> Self {
         let (what, code) =
             if budget { ("today's tokens", "budget_exhausted") } else { ("requests a minute", "rate_limit_exceeded") };
         let message = format!("this key's {what} are used up: try again in {wait} s");
@@ -127,7 +127,7 @@ impl ApiError {
     }
 
     /// An error of the server behind this one that concerns the client, in its words; its failures become 502.
-    pub fn passed(status: u16, body: &Value, retry: Option<u64>) -> Self {
+    pub fn passed(status: u16, body: &Value, retry: Option<u32>) -> Self {
         let status = StatusCode::from_u16(status).ok().filter(StatusCode::is_client_error);
         let kind = match status {
             Some(StatusCode::TOO_MANY_REQUESTS) => "rate_limit_error",

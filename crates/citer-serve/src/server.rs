@@ -142,7 +142,7 @@ pub(crate) enum Engine {
     /// A model of our own.
     Local(Worker),
     /// Servers behind this one.
-    Upstreams(Upstreams),
+    Upstreams(Box<Upstreams>),
 }
 
 /// What all requests share.
@@ -229,7 +229,7 @@ pub async fn serve_upstreams(
         return Err(ServeError::NoModel);
     }
     let listener = listen(&config).await?;
-    start(config, listener, Engine::Upstreams(upstreams), models, Arc::new(Metrics::new()), None, shutdown)
+    start(config, listener, Engine::Upstreams(Box::new(upstreams)), models, Arc::new(Metrics::new()), None, shutdown)
 }
 
 async fn listen(config: &ServeConfig) -> Result<TcpListener, ServeError> {

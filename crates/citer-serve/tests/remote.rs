@@ -42,7 +42,7 @@ async fn in_a_session_only_new_ids_travel() {
     let mut remote = Remote::new(&server.base, None, Duration::from_secs(20)).unwrap();
     let found = remote.connect().await.unwrap();
     assert_eq!((found.dialect, found.exact_tokens, found.ids_back), (Dialect::Session, true, true));
-    let mut prefix = bytes("a longer question, so that the history would show in the bytes?");
+    let mut prefix = bytes("a longer question: history would show in bytes?");
     let prompt = prefix.len();
     let mut sizes = Vec::new();
     while prefix.last() != Some(&END) {

@@ -53,7 +53,7 @@ async fn pages_of_listed_origins_may_ask_and_read_errors() {
         let failed = ask(Method::POST, path, "https://chat.example").await;
         assert!(failed.status().is_client_error());
         assert_eq!(failed.headers()["access-control-allow-origin"], "https://chat.example", "{path}");
-        assert_eq!(failed.headers()["access-control-expose-headers"], "retry-after");
+        assert_eq!(failed.headers()["access-control-expose-headers"], "retry-after,x-request-id");
         let stranger = ask(Method::POST, path, "https://chat.example.evil").await;
         assert!(!stranger.headers().contains_key("access-control-allow-origin"));
     }
