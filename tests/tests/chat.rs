@@ -149,6 +149,9 @@ async fn conversations_stay_and_answers_can_be_continued_and_asked_again() {
     until(&page, "it is deleted", STORED, |names| names.as_array().is_some_and(|names| names.len() == 1)).await;
     assert_eq!(titles(&page).await, ["Sums"]);
 
+    click(&page, ".chats-open").await;
+    page.until("the other one is opened, and the engine is ready", |look| look.answers == 1 && look.engine == "ready")
+        .await;
     batch(&page).await;
     measured(&page).await;
     browser.close().await;

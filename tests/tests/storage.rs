@@ -102,7 +102,7 @@ async fn a_file_of_this_device_is_imported_and_runs_without_a_router() {
     let models = Models(&page);
     page.open(server.url()).await;
     models.open().await;
-    models.import(&[file.clone()]).await;
+    models.import(std::slice::from_ref(&file)).await;
     let done = models.until("it is complete", |shelf| shelf.state == "complete").await;
     assert_eq!(done.stored, fs::metadata(&file).unwrap().len(), "{done:?}");
     assert!(["runs", "slowly"].contains(&done.verdict.as_str()), "{done:?}");

@@ -8,6 +8,7 @@ use crate::token::TokenText;
 use crate::what_if::WhatIfPanel;
 use crate::{copy, files, meter, strings};
 use citer_chat::{Conversation, Exchange, State, export};
+use citer_core::Finish;
 use citer_core::waits::Waits;
 use leptos::prelude::*;
 use leptos::{ev, html};
@@ -31,7 +32,10 @@ pub fn Message(id: u64) -> impl IntoView {
                 Some(text) => layout::blocks(&[], text, end),
                 None => {
                     let tail = exchange.trace.as_ref().map_or("", |trace| trace.tail.as_str());
-                    layout::blocks(&exchange.tokens, tail, end)
+                    // A trace that is opened before the engine is there knows its own end.
+                    let ended = exchange.state == State::Finished(Finish::End);
+                    let last = exchange.tokens.last().filter(|_| ended).map(|token| token.event.id);
+                    layout::blocks(&exchange.tokens, tail, end.or(last))
                 }
             })
         })
@@ -157,7 +161,7 @@ fn Question(id: u64) -> impl IntoView {
     };
     view! {
         <div class="question" data-question=id.to_string()>
-            <h3 class="hidden">{strings::YOU}</h3>
+            <h2 class="hidden">{strings::YOU}</h2>
             {contents}
             <div class="question-actions">
                 <Versions id/>

@@ -8,6 +8,9 @@ use citer_core::{Candidate, Mode, Spent, TokenId};
 use leptos::prelude::*;
 use web_sys::Element;
 
+/// Candidates of a model that a card has room for.
+const SHOWN: usize = 2;
+
 /// The token whose card is shown, and where.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shown {
@@ -113,7 +116,7 @@ fn candidates(
     texts: &[String],
     end: Option<TokenId>,
 ) -> Option<impl IntoView + use<>> {
-    let rows = candidates.iter().enumerate().map(|(rank, candidate)| {
+    let rows = candidates.iter().take(SHOWN).enumerate().map(|(rank, candidate)| {
         let text = visible(texts.get(rank).map_or("", String::as_str), end == Some(candidate.id));
         let bar = format!("--part:{}", candidate.probability);
         view! {

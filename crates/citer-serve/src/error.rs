@@ -10,10 +10,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 /// Seconds that a client waits when the queue is full.
 const RETRY_SECONDS: u64 = 1;
+/// Most characters that are passed on of what another server says.
+const MAX_PASSED: usize = 500;
 
 /// An answer that is an error.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +24,7 @@ pub(crate) struct ApiError {
     message: String,
     kind: &'static str,
     param: Option<String>,
-    code: Option<&'static str>,
+    code: Option<Cow<'static, str>>,
     /// Tokens that a lost session holds.
     known: Option<usize>,
     /// Seconds to wait.
@@ -47,7 +49,7 @@ impl ApiError {
     /// 400: more tokens than permitted.
     pub fn too_long(param: &str, tokens: usize, limit: usize) -> Self {
         let detail = format!("has {tokens} tokens and at most {limit} are permitted: shorten it");
-        Self { code: Some("context_length_exceeded"), ..Self::field(param, detail) }
+        Self { code: Some("context_length_exceeded".into()), ..Self::field(param, detail) }
     }
 
     /// 404: another model.
@@ -55,7 +57,7 @@ impl ApiError {
         let served = served.map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
         let message = format!("the model {asked:?} does not exist: this server has {served}");
         let error = Self::new(StatusCode::NOT_FOUND, "invalid_request_error", message);
-        Self { param: Some("model".into()), code: Some("model_not_found"), ..error }
+        Self { param: Some("model".into()), code: Some("model_not_found".into()), ..error }
     }
 
     /// 404 or 409: the session is gone, or shorter than the client believes.
@@ -72,7 +74,7 @@ impl ApiError {
     pub fn path(path: &str) -> Self {
         let message =
             format!("there is nothing at {path}: see /v1/models, /v1/completions, /v1/chat/completions, /v1/sessions");
-        Self { code: Some("unknown_url"), ..Self::new(StatusCode::NOT_FOUND, "invalid_request_error", message) }
+        Self { code: Some("unknown_url".into()), ..Self::new(StatusCode::NOT_FOUND, "invalid_request_error", message) }
     }
 
     /// 405.
@@ -94,14 +96,14 @@ impl ApiError {
     pub fn busy() -> Self {
         let message = format!("the server is busy: try again in {RETRY_SECONDS} s");
         let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", message);
-        Self { code: Some("queue_full"), ..error }
+        Self { code: Some("queue_full".into()), ..error }
     }
 
     /// 401: no key, or a wrong one.
     pub fn unauthorised() -> Self {
         let message = "this server needs an API key: send it as `Authorization: Bearer KEY`";
         let error = Self::new(StatusCode::UNAUTHORIZED, "authentication_error", message);
-        Self { code: Some("invalid_api_key"), ..error }
+        Self { code: Some("invalid_api_key".into()), ..error }
     }
 
     /// 429: the key has used what it may.
@@ -110,7 +112,7 @@ impl ApiError {
             if budget { ("today's tokens", "budget_exhausted") } else { ("requests a minute", "rate_limit_exceeded") };
         let message = format!("this key's {what} are used up: try again in {wait} s");
         let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", message);
-        Self { code: Some(code), retry: Some(wait), ..error }
+        Self { code: Some(code.into()), retry: Some(wait), ..error }
     }
 
     /// 408: the body or the answer took too long.
@@ -124,15 +126,20 @@ impl ApiError {
         Self::new(StatusCode::BAD_GATEWAY, "upstream_error", message)
     }
 
-    /// An error of the server behind this one that concerns the client; its failures become 502.
-    pub fn passed(status: u16, message: &str, retry: Option<u64>) -> Self {
+    /// An error of the server behind this one that concerns the client, in its words; its failures become 502.
+    pub fn passed(status: u16, body: &Value, retry: Option<u64>) -> Self {
         let status = StatusCode::from_u16(status).ok().filter(StatusCode::is_client_error);
         let kind = match status {
             Some(StatusCode::TOO_MANY_REQUESTS) => "rate_limit_error",
             Some(_) => "invalid_request_error",
             None => "upstream_error",
         };
-        Self { retry, ..Self::new(status.unwrap_or(StatusCode::BAD_GATEWAY), kind, message) }
+        let error = &body["error"];
+        let short = |value: &Value| value.as_str().map(|text| text.chars().take(MAX_PASSED).collect::<String>());
+        let message = short(&error["message"]).or_else(|| short(&body["message"]));
+        let message = message.unwrap_or_else(|| "the server behind this one gave no reason: try again".into());
+        let (param, code) = (short(&error["param"]), short(&error["code"]).map(Cow::Owned));
+        Self { param, code, retry, ..Self::new(status.unwrap_or(StatusCode::BAD_GATEWAY), kind, message) }
     }
 
     /// 500.

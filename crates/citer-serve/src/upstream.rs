@@ -188,9 +188,7 @@ impl Upstreams {
                 let wait = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
                 let body: Value =
                     read(response).await.and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or_default();
-                let message =
-                    body["error"]["message"].as_str().or(body["message"].as_str()).unwrap_or("no reason given");
-                Err(ApiError::passed(status.as_u16(), &message.chars().take(500).collect::<String>(), wait))
+                Err(ApiError::passed(status.as_u16(), &body, wait))
             }
         }
     }

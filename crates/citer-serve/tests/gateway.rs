@@ -102,6 +102,9 @@ async fn what_an_upstream_answers_arrives_as_it_is() {
     let (status, error) = outer.post(TEXT, &json!({"prompt": "a", "temperature": 9})).await;
     assert_eq!((status.as_u16(), &error["error"]["type"]), (400, &json!("invalid_request_error")));
     assert!(error["error"]["message"].as_str().unwrap().starts_with("temperature"), "{error}");
+    assert_eq!(error["error"]["param"], "temperature");
+    let (status, error) = outer.post(TEXT, &json!({"prompt": vec![5; CONTEXT + 1]})).await;
+    assert_eq!((status.as_u16(), &error["error"]["code"]), (400, &json!("context_length_exceeded")));
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ const HEIGHT: f64 = 180.0;
 /// Room for the axes.
 const LEFT: f64 = 44.0;
 const BOTTOM: f64 = 28.0;
-const TOP: f64 = 8.0;
+const TOP: f64 = 22.0;
 /// Parts of the score's scale.
 const BINS: usize = 25;
 

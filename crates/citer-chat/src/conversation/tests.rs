@@ -24,11 +24,6 @@ pub(crate) fn token(index: usize, text: &str, source: Source) -> Token {
         bytes_received: 0,
         tokens_sent: 0,
         tokens_cached: 0,
-        hidden_ms: 0.0,
-        server_ms: 0.0,
-        retries: 0,
-        reserved: false,
-        tokens_received: 0,
     };
     Token { event, local_text: vec![], remote_text: vec![] }
 }
