@@ -13,7 +13,7 @@ use citer_tests::{
     slow_server::SlowServer,
 };
 use serde_json::json;
-use std::{fs, process::Command};
+use std::{fs, process::Command, time::Duration};
 
 /// The shipped SLM as anybody's folder of files.
 fn shipped() -> TemporaryFolder {
@@ -39,6 +39,14 @@ async fn a_full_storage_is_said_to_be_full_and_nothing_stored_is_lost() {
     let page = Page(&browser.driver);
     let models = Models(&page);
     page.open(&format!("{}/?server=none", server.url())).await;
+    // The page keeps a copy of itself first, so that what it uses stays as it is.
+    for _ in 0..300 {
+        let kept = page.script("return document.querySelector('[data-offline]').dataset.offline;", vec![]).await;
+        if kept == "ready" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     models.open().await;
     models.add(site.url()).await;
     let found = models.until("the model is found", |shelf| shelf.rows == 1).await;
@@ -112,13 +120,15 @@ async fn a_file_of_this_device_is_imported_and_runs_without_a_router() {
     assert_eq!(look.engine, "ready", "{}", look.error);
     page.until("the server is known", |look| look.server == "available").await;
     page.mode("router").await;
+    // Finding out what the server can do may have asked it something.
+    let before = server.log().len();
     let help = page.script("return document.querySelector('.mode-help').textContent;", vec![]).await;
     assert!(help.as_str().is_some_and(|help| help.contains("No router")), "{help}");
     page.ask("What is 3 + 4?").await;
     let answer = page.until("the answer ends", |look| look.state != "streaming").await;
     assert_eq!(answer.state, "finished", "{answer:?}");
     assert!(answer.sources.iter().all(|source| source == "local"), "{answer:?}");
-    assert_eq!(server.log().len(), 0, "nothing is asked of the server");
+    assert_eq!(server.log().len(), before, "nothing is asked of the server");
     // Its fastest kernel variants are kept for the next visit.
     let script = "return (async () => {
         const engine = await (await navigator.storage.getDirectory()).getDirectoryHandle('engine');

@@ -51,7 +51,7 @@ pub fn App() -> impl IntoView {
         chat.sent.add_request(Purpose::Other, &url, now, strings::shell::refused(&reason), Outcome::Refused);
     });
     provide_context(offline);
-    provide_context(Models::new(chat.network));
+    provide_context(Models::new(chat.network, chat.sent));
     let shown = RwSignal::new(None::<Shown>);
     provide_context(shown);
     let panel_open = RwSignal::new(false);

@@ -1,9 +1,12 @@
 //! The shelf as the page knows it: the library worker's news, and requests to it. The worker starts when the dialog is
 //! first opened.
 
+use super::fetches::{Fetched, Fetches};
 use crate::engine::EngineWorker;
+use crate::ledger::Sent;
 use crate::network::Network;
 use crate::strings;
+use citer_core::ledger::Purpose;
 use citer_core::library::{LibraryNews, LibraryRequest, ModelState, StorageUse, StoredModel};
 use citer_core::message::{FromWorker, ToWorker};
 use leptos::prelude::*;
@@ -26,6 +29,8 @@ pub struct Models {
     /// Whether a model is being looked up.
     pub looking: RwSignal<bool>,
     network: Network,
+    sent: Sent,
+    fetches: StoredValue<Fetches>,
     worker: StoredValue<Option<EngineWorker>, LocalStorage>,
     /// Requests that came before the worker was there.
     waiting: StoredValue<Vec<(LibraryRequest, Vec<File>)>, LocalStorage>,
@@ -34,9 +39,11 @@ pub struct Models {
 
 impl Models {
     /// A shelf that nobody has looked at yet.
-    pub fn new(network: Network) -> Self {
+    pub fn new(network: Network, sent: Sent) -> Self {
         Self {
             network,
+            sent,
+            fetches: StoredValue::new(Fetches::default()),
             open: RwSignal::new(false),
             models: RwSignal::default(),
             storage: RwSignal::default(),
@@ -66,6 +73,14 @@ impl Models {
         if self.network.airplane.get_untracked() {
             return self.say(None, strings::shell::AIRPLANE_MODELS.into());
         }
+        let begun = js_sys::Date::now();
+        self.sent.leaves();
+        self.fetches.update_value(|fetches| match &request {
+            LibraryRequest::Resume { model } => self.models.with_untracked(|all| {
+                all.iter().filter(|stored| stored.id == *model).for_each(|stored| fetches.download(stored, begun));
+            }),
+            _ => fetches.look(source.clone(), begun),
+        });
         spawn_local(async move {
             self.network.allow_source(&source).await;
             self.send(request, files);
@@ -134,6 +149,7 @@ impl Models {
     fn lose(self, error: String) {
         self.worker.set_value(None);
         self.started.set_value(false);
+        self.enter(|fetches| fetches.lost());
         self.models.update(|models| {
             for model in models.iter_mut().filter(|model| is_busy(model.state)) {
                 model.state = ModelState::Partial;
@@ -142,11 +158,20 @@ impl Models {
         self.say(None, strings::sentence(&error));
     }
 
+    /// Enters what ended into the ledger.
+    fn enter(self, ended: impl FnOnce(&mut Fetches) -> Vec<Fetched>) {
+        for fetched in self.fetches.try_update_value(ended).unwrap_or_default() {
+            let Fetched { origin, begun, status, outcome, bytes } = fetched;
+            self.sent.add_bytes(Purpose::Download, &origin, begun, status, outcome, bytes);
+        }
+    }
+
     fn learn(self, news: LibraryNews) {
         match news {
             LibraryNews::Models { models, storage, memory } => {
                 self.memory.set(memory);
                 self.looking.set(false);
+                self.enter(|fetches| fetches.ended(&models));
                 self.models.set(models);
                 self.storage.set(Some(storage));
             }
@@ -155,7 +180,12 @@ impl Models {
                     (found.stored, found.bytes) = (done, total);
                 }
             }),
-            LibraryNews::Failed { model, error } => self.say(model, strings::sentence(&error)),
+            LibraryNews::Failed { model, error } => {
+                let of = |stored: &&StoredModel| Some(&stored.id) == model.as_ref();
+                let stored = self.models.with_untracked(|all| all.iter().find(of).map_or(0, |found| found.stored));
+                self.enter(|fetches| fetches.failed(model.as_deref(), stored));
+                self.say(model, strings::sentence(&error));
+            }
             LibraryNews::Done { model, text } => self.say(Some(model), text),
         }
     }
