@@ -210,7 +210,7 @@ async fn measured(page: &Page<'_>) {
         assert!(page.look().await.overflow <= 0, "too wide at {width}");
     }
     page.appearance(1280, 900, "light").await;
-    click(page, "#measure-close").await;
+    click(page, "#measure [data-close]").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

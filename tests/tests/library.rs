@@ -109,6 +109,16 @@ async fn a_model_is_downloaded_in_spite_of_interruptions_healed_used_and_deleted
     models.press("remove").await;
     models.until("it is gone", |shelf| shelf.rows == 0).await;
     assert_eq!(models.stored().await, []);
+
+    // What was fetched is in the list of what was sent.
+    let rows = "return JSON.parse(localStorage.getItem('citer.ledger')).rows
+        .filter(row => row.purpose === 'download').map(row => [row.status, row.bytes_received]);";
+    let rows = page.script(rows, vec![]).await;
+    let rows: Vec<(String, Option<u64>)> = serde_json::from_value(rows).unwrap();
+    let statuses: Vec<&str> = rows.iter().map(|(status, _)| status.as_str()).collect();
+    assert_eq!(statuses, ["found", "partial", "complete"], "{rows:?}");
+    let bytes: u64 = rows.iter().filter_map(|(_, bytes)| *bytes).sum();
+    assert_eq!(bytes, done.bytes - kept.stored, "{rows:?}");
     browser.close().await;
 }
 

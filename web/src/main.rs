@@ -12,7 +12,6 @@ mod controls;
 mod copy;
 mod device;
 mod dialog;
-mod download;
 mod endpoints;
 mod engine;
 mod engine_error;

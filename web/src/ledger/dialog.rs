@@ -4,7 +4,7 @@ use super::Sent;
 use crate::chat::Chat;
 use crate::dialog::Dialog;
 use crate::strings::ledger as words;
-use crate::{amount, download};
+use crate::{amount, files};
 use citer_core::ledger::{Disclosure, Filter, Ledger, Outcome, Purpose, Row, disclosure};
 use leptos::prelude::*;
 
@@ -76,10 +76,10 @@ fn Contents() -> impl IntoView {
     };
     let json = move |_| {
         if let Ok(json) = sent.ledger.with_untracked(Ledger::to_json) {
-            download::save(&json, "application/json", "citer-ledger.json");
+            files::save(&json, "citer-ledger.json", "application/json");
         }
     };
-    let csv = move |_| download::save(&sent.ledger.with_untracked(Ledger::to_csv), "text/csv", "citer-ledger.csv");
+    let csv = move |_| files::save(&sent.ledger.with_untracked(Ledger::to_csv), "citer-ledger.csv", "text/csv");
     view! {
         <p id="disclosed" data-seen=move || seen.get().seen.to_string() data-all=move || seen.get().all.to_string()>
             {move || words::disclosed(seen.get())}

@@ -3,16 +3,16 @@
 mod batch;
 mod charts;
 
+use crate::amount;
 use crate::chat::Chat;
 use crate::chats::Chats;
+use crate::dialog::Dialog;
 use crate::strings::measure as words;
-use crate::{amount, strings};
 use batch::BatchPanel;
 use charts::{Histogram, Shares};
 use citer_chat::statistics::Statistics;
 use citer_core::prices::Prices;
 use leptos::prelude::*;
-use leptos::{ev, html};
 use wasm_bindgen_futures::spawn_local;
 
 /// What the dialog shows.
@@ -44,16 +44,6 @@ pub fn MeasureDialog() -> impl IntoView {
     let Measure(open) = expect_context::<Measure>();
     let chat = expect_context::<Chat>();
     let chats = expect_context::<Chats>();
-    let dialog = NodeRef::<html::Dialog>::new();
-    Effect::new(move || {
-        let Some(dialog) = dialog.get() else { return };
-        match (open.get(), dialog.open()) {
-            // It fails only where the dialog is open already.
-            (true, false) => drop(dialog.show_modal()),
-            (false, true) => dialog.close(),
-            _ => {}
-        }
-    });
     let scope = RwSignal::new(Scope::Conversation);
     let all = RwSignal::new(Statistics::default());
     Effect::new(move || {
@@ -91,25 +81,7 @@ pub fn MeasureDialog() -> impl IntoView {
         }
     };
     view! {
-        <dialog
-            class="models measure"
-            id="measure"
-            aria-labelledby="measure-title"
-            node_ref=dialog
-            on:close=move |_| open.set(false)
-            // The page's own use of the key, to stop an answer, is not meant here.
-            on:keydown=move |event: ev::KeyboardEvent| {
-                if event.key() == "Escape" {
-                    event.stop_propagation();
-                }
-            }
-        >
-            <header class="models-header">
-                <h2 id="measure-title">{words::TITLE}</h2>
-                <button type="button" class="button" id="measure-close" on:click=move |_| open.set(false)>
-                    {strings::models::CLOSE}
-                </button>
-            </header>
+        <Dialog id="measure" title=words::TITLE open>
             <fieldset class="modes">
                 <legend class="hidden">{words::SCOPE}</legend>
                 {[Scope::Conversation, Scope::All, Scope::Batch].map(choice).into_iter().collect_view()}
@@ -120,7 +92,7 @@ pub fn MeasureDialog() -> impl IntoView {
             >
                 <BatchPanel/>
             </Show>
-        </dialog>
+        </Dialog>
     }
 }
 

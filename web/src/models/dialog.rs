@@ -46,7 +46,7 @@ pub fn ModelsDialog() -> impl IntoView {
     let general = move || models.words.with(|w| w.as_ref().filter(|w| w.0.is_none()).map(|w| w.1.clone()));
     view! {
         <dialog
-            class="models"
+            class="dialog models"
             id="models"
             data-memory=move || models.memory.get().to_string()
             aria-labelledby="models-title"
@@ -59,7 +59,7 @@ pub fn ModelsDialog() -> impl IntoView {
                 }
             }
         >
-            <header class="models-header">
+            <header class="dialog-header">
                 <h2 id="models-title">{words::MODELS}</h2>
                 <button type="button" class="button" id="models-close" on:click=move |_| models.open.set(false)>
                     {words::CLOSE}
