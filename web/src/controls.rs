@@ -78,12 +78,13 @@ fn Threshold() -> impl IntoView {
 #[component]
 fn ContextMeter() -> impl IntoView {
     let chat = expect_context::<Chat>();
-    let context = Memo::new(move |_| {
+    let context = Memo::new(move |before: Option<&Option<Context>>| {
         let capacity = chat.engine.with(|engine| engine.info().map(|info| info.context))?;
         let history = chat.model.with(Option::is_some);
-        // Tokens that stream in change little, and the record of the answer says it exactly.
-        chat.conversation.with(|shown| {
-            (!shown.is_open()).then(|| chat.draft.with(|draft| Context::new(shown, draft, capacity, history)))
+        chat.conversation.with(|shown| match before {
+            // Tokens that stream in change little, and the record of the answer says it exactly.
+            Some(Some(before)) if shown.is_open() => Some(*before),
+            _ => Some(chat.draft.with(|draft| Context::new(shown, draft, capacity, history))),
         })
     });
     let room = move || context.get().map(|context| strings::answer::room_name(context.room()));
