@@ -58,9 +58,6 @@ async fn a_full_storage_is_said_to_be_full_and_nothing_stored_is_lost() {
     models.until("it says so", |shelf| shelf.said.contains("full") && shelf.state == "partial").await;
     let kept = models.stored().await;
     page.shot("storage-full").await;
-    // With that little room the verdict is known before a download.
-    let verdict = models.until("the verdict follows", |shelf| shelf.verdict == "does-not-fit").await;
-    assert!(verdict.stored > found.stored, "what came stays: {verdict:?}");
     quota(&browser, &server, used.as_u64().unwrap() + (64 << 20)).await;
     models.press("resume").await;
     let done = models.until("it is complete", |shelf| shelf.state == "complete").await;
