@@ -1,6 +1,6 @@
 //! Memory of the workers while a file of 600 MB is downloaded into the browser's storage and loaded onto the GPU.
 //!
-//! `cargo xtask memory` runs it: a software adapter takes a quarter of an hour.
+//! `cargo xtask memory` runs it: a software adapter takes two minutes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use citer_tests::{
@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(3600);
 const MOST: u64 = 300_000_000;
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes a quarter of an hour: `cargo xtask memory`"]
+#[ignore = "takes minutes and a gigabyte of disk: `cargo xtask memory`"]
 async fn a_large_file_is_never_in_memory() {
     let folder = TemporaryFolder::new();
     let file = folder.path().join("qwen3-0.6b.gguf");
