@@ -163,6 +163,35 @@ impl Page<'_> {
         self.0.cdp().send_raw("Emulation.setEmulatedMedia", media).await.unwrap();
     }
 
+    /// Waits for the end of the answer, which must be that of an answer that went well.
+    pub async fn finished(&self) -> Look {
+        let done = self.until("the answer ends", |look| look.state != "streaming").await;
+        assert_eq!(done.state, "finished", "{done:?}");
+        done
+    }
+
+    /// Clicks what a selector finds, which must be there.
+    pub async fn click(&self, selector: &str) {
+        let script = "const e = document.querySelector(arguments[0]); e?.click(); return !!e;";
+        assert_eq!(self.script(script, vec![json!(selector)]).await, json!(true), "{selector} is there");
+    }
+
+    /// Runs a script until its value is as wanted.
+    pub async fn value(&self, patience: Duration, what: &str, script: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let begun = Instant::now();
+        loop {
+            let value = self.script(script, vec![]).await;
+            if wanted(&value) {
+                return value;
+            }
+            if begun.elapsed() > patience {
+                self.shot("timeout").await;
+                panic!("{what}: not so after {} s: {script} gives {value}", patience.as_secs());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     /// Saves a screenshot.
     pub async fn shot(&self, name: &str) {
         let folder = product::shots();

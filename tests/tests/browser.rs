@@ -46,7 +46,7 @@ async fn routed_answer(page: &Page<'_>, server: &Server, routed: &Routed) {
     assert_eq!(first.state, "streaming", "tokens are shown before the answer is finished");
     let more = page.until("more tokens stream", |look| look.ids.len() > first.ids.len()).await;
     assert_eq!(more.state, "streaming", "tokens are shown one by one");
-    let done = finished(page).await;
+    let done = page.finished().await;
 
     let native: Vec<&str> = routed.trace.events.iter().map(|event| mark(event.source)).collect();
     assert_eq!(done.ids, routed.trace.ids(), "ids of page and native run");
@@ -62,7 +62,7 @@ async fn local_answer(page: &Page<'_>, server: &Server, routed: &Routed) {
     page.new_chat().await;
     page.mode("local-only").await;
     page.ask(&routed.question).await;
-    let done = finished(page).await;
+    let done = page.finished().await;
     assert!(!done.ids.is_empty() && done.sources.iter().all(|source| source == "local"), "{done:?}");
     assert_eq!(server.log().len(), before, "local only makes no request");
 }
@@ -75,7 +75,7 @@ async fn lost_server(page: &Page<'_>, server: &mut Server, routed: &Routed) {
     let before = page.until("three tokens are there", |look| look.ids.len() >= 3).await;
     server.kill();
     assert_eq!(before.state, "streaming", "the answer is long enough to lose the server half way");
-    let done = finished(page).await;
+    let done = page.finished().await;
     page.shot("server-lost").await;
     assert!(done.ids.starts_with(&before.ids), "shown tokens stay: {:?} then {:?}", before.ids, done.ids);
     let lost = done.sources.iter().position(|source| source == "forced");
@@ -145,7 +145,7 @@ async fn the_browser_agrees_with_transformers() {
         assert_eq!(ready.engine, "ready", "{}", ready.error);
         page.mode("local-only").await;
         page.ask(&expected.prompt).await;
-        let done = finished(&page).await;
+        let done = page.finished().await;
         let steps = expected.ids.len();
         assert_eq!(done.ids[..steps], expected.ids, "{name}: greedy ids");
         for (step, (got, wanted)) in done.scores.iter().zip(&expected.scores).enumerate() {
@@ -170,12 +170,6 @@ fn largest_difference(trace: &Trace, expected: &Expected) -> f64 {
         }
     }
     worst
-}
-
-async fn finished(page: &Page<'_>) -> Look {
-    let done = page.until("the answer ends", |look| look.state != "streaming").await;
-    assert_eq!(done.state, "finished", "{done:?}");
-    done
 }
 
 fn remote_ids(look: &Look) -> Vec<TokenId> {

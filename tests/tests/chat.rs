@@ -8,7 +8,7 @@ use citer_tests::{
     browser::Browser,
     folder::TemporaryFolder,
     native,
-    page::{Look, Page, mark},
+    page::{Page, mark},
     product,
     server::Server,
 };
@@ -22,12 +22,6 @@ const HOSTILE: &str = "<script>window.hacked = 1</script> <img src=x onerror=\"w
     <iframe srcdoc=\"<script>parent.hacked=5</script>\"></iframe>\n\n\
     $\\href{javascript:alert(1)}{x}$ and $\\frac{1}{2}$\n\n```js\nlet a = '<i>';\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |\n";
 
-async fn click(page: &Page<'_>, selector: &str) {
-    let clicked =
-        page.script("const e = document.querySelector(arguments[0]); e?.click(); return !!e;", vec![json!(selector)]);
-    assert_eq!(clicked.await, json!(true), "{selector} is there");
-}
-
 async fn text(page: &Page<'_>, selector: &str) -> String {
     let script = "return document.querySelector(arguments[0])?.textContent ?? '';";
     page.script(script, vec![json!(selector)]).await.as_str().unwrap_or_default().to_owned()
@@ -35,15 +29,7 @@ async fn text(page: &Page<'_>, selector: &str) -> String {
 
 /// Asks the page until the script's value is as wanted.
 async fn until(page: &Page<'_>, what: &str, script: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-    for _ in 0..1500 {
-        let value = page.script(script, vec![]).await;
-        if wanted(&value) {
-            return value;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    page.shot("chat-timeout").await;
-    panic!("{what}: {}", page.script(script, vec![]).await);
+    page.value(Duration::from_secs(150), what, script, wanted).await
 }
 
 async fn titles(page: &Page<'_>) -> Vec<String> {
@@ -62,12 +48,6 @@ async fn choose_file(page: &Page<'_>, selector: &str, path: &Path) {
     input.send_keys(path.to_str().unwrap()).await.unwrap();
 }
 
-async fn finished(page: &Page<'_>) -> Look {
-    let done = page.until("the answer ends", |look| look.state != "streaming").await;
-    assert_eq!(done.state, "finished", "{done:?}");
-    done
-}
-
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the built product and Chrome: `cargo xtask e2e`"]
 async fn conversations_stay_and_answers_can_be_continued_and_asked_again() {
@@ -83,12 +63,12 @@ async fn conversations_stay_and_answers_can_be_continued_and_asked_again() {
     // Stop in the middle, go on, and it is the same answer as if nothing had been.
     page.ask(&routed.question).await;
     page.until("tokens stream", |look| look.ids.len() >= 2).await;
-    click(&page, "#stop").await;
-    let stopped = finished(&page).await;
+    page.click("#stop").await;
+    let stopped = page.finished().await;
     assert!(stopped.ids.len() < routed.trace.ids().len(), "it was stopped in time: {stopped:?}");
-    click(&page, "article [data-action=continue]").await;
+    page.click("article [data-action=continue]").await;
     page.until("it goes on", |look| look.ids.len() > stopped.ids.len()).await;
-    let done = finished(&page).await;
+    let done = page.finished().await;
     assert_eq!(done.ids, routed.trace.ids(), "ids of an undisturbed run");
     let native: Vec<&str> = routed.trace.events.iter().map(|event| mark(event.source)).collect();
     assert_eq!(done.sources, native, "sources of an undisturbed run");
@@ -98,19 +78,19 @@ async fn conversations_stay_and_answers_can_be_continued_and_asked_again() {
 
     // Once more, and in other words: what was there stays as another version.
     page.mode("local-only").await;
-    click(&page, "article [data-action=again]").await;
+    page.click("article [data-action=again]").await;
     page.until("the new version begins", |look| look.ids != done.ids).await;
-    let again = finished(&page).await;
+    let again = page.finished().await;
     assert!(again.sources.iter().all(|source| source == "local"), "{again:?}");
     assert!(text(&page, ".versions").await.contains("2 of 2"));
-    click(&page, "[data-action=version-before]").await;
+    page.click("[data-action=version-before]").await;
     page.until("the first version is back", |look| look.ids == done.ids).await;
-    click(&page, "[data-action=edit]").await;
+    page.click("[data-action=edit]").await;
     let edit = "const field = document.querySelector('.question-edit textarea'); field.value = arguments[0];
         field.form.requestSubmit();";
     page.script(edit, vec![json!("What is 2 + 3?")]).await;
     page.until("the other question is answered", |look| look.ids != done.ids).await;
-    finished(&page).await;
+    page.finished().await;
     assert!(text(&page, ".question p").await.contains("2 + 3"));
     assert!(text(&page, ".versions").await.contains("3 of 3"));
     let other = page.look().await.ids;
@@ -118,8 +98,8 @@ async fn conversations_stay_and_answers_can_be_continued_and_asked_again() {
     // A second conversation, a title, a draft, and everything is there after a reload.
     page.new_chat().await;
     page.ask("What is 4 + 4?").await;
-    finished(&page).await;
-    click(&page, ".chats-row.shown [data-action=rename]").await;
+    page.finished().await;
+    page.click(".chats-row.shown [data-action=rename]").await;
     let rename = "const field = document.querySelector('.chats-rename input'); field.value = 'Sums'; field.form.requestSubmit();";
     page.script(rename, vec![]).await;
     until(&page, "the title is changed", "return document.querySelector('#chats').textContent;", |all| {
@@ -140,16 +120,16 @@ async fn conversations_stay_and_answers_can_be_continued_and_asked_again() {
     page.script(search, vec![json!("2 + 3")]).await;
     until(&page, "one is found", "return document.querySelectorAll('.chats-open').length;", |count| *count == json!(1))
         .await;
-    click(&page, ".chats-open").await;
+    page.click(".chats-open").await;
     page.until("the first conversation is shown", |look| look.ids == other).await;
     assert_eq!(page.look().await.question, "", "a draft belongs to its conversation");
     page.script(search, vec![json!("")]).await;
-    click(&page, ".chats-row.shown [data-action=delete]").await;
-    click(&page, "[data-action=delete-now]").await;
+    page.click(".chats-row.shown [data-action=delete]").await;
+    page.click("[data-action=delete-now]").await;
     until(&page, "it is deleted", STORED, |names| names.as_array().is_some_and(|names| names.len() == 1)).await;
     assert_eq!(titles(&page).await, ["Sums"]);
 
-    click(&page, ".chats-open").await;
+    page.click(".chats-open").await;
     page.until("the other one is opened, and the engine is ready", |look| look.answers == 1 && look.engine == "ready")
         .await;
     batch(&page).await;
@@ -164,14 +144,14 @@ async fn batch(page: &Page<'_>) {
     let questions = suite(Split::Test, 9, 1);
     let lines: Vec<String> = questions.iter().map(|question| serde_json::to_string(question).unwrap()).collect();
     fs::write(&file, lines.join("\n")).unwrap();
-    click(page, "#measure-open").await;
-    click(page, "input[name=scope][value=batch]").await;
+    page.click("#measure-open").await;
+    page.click("input[name=scope][value=batch]").await;
     choose_file(page, "#batch-file", &file).await;
     until(page, "the file is read", "return document.querySelector('#batch-loaded').textContent;", |words| {
         words.as_str().unwrap().contains("5 questions")
     })
     .await;
-    click(page, "#batch-run").await;
+    page.click("#batch-run").await;
     let done = "return document.querySelector('#batch-words')?.dataset.done;";
     until(page, "the batch is answered", done, |done| *done == json!("true")).await;
     page.shot("batch").await;
@@ -187,7 +167,7 @@ async fn batch(page: &Page<'_>) {
 
 /// The dialog's figures are those of the answers.
 async fn measured(page: &Page<'_>) {
-    click(page, "input[name=scope][value=conversation]").await;
+    page.click("input[name=scope][value=conversation]").await;
     let words =
         until(page, "figures are shown", "return document.querySelector('#figures')?.textContent;", Value::is_string);
     assert!(words.await.as_str().unwrap().contains("1 with"), "one answer");
@@ -210,7 +190,7 @@ async fn measured(page: &Page<'_>) {
         assert!(page.look().await.overflow <= 0, "too wide at {width}");
     }
     page.appearance(1280, 900, "light").await;
-    click(page, "#measure [data-close]").await;
+    page.click("#measure [data-close]").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -246,7 +226,7 @@ async fn files_open_safely_and_a_trace_replays_without_engine_or_network() {
     let shown = page.until("the trace is shown", |look| look.answers == 1).await;
     let sources: Vec<&str> = routed.trace.events.iter().map(|event| mark(event.source)).collect();
     assert_eq!((shown.ids, shown.sources), (routed.trace.ids(), sources.iter().map(|s| (*s).to_owned()).collect()));
-    click(&page, "article [data-action=replay]").await;
+    page.click("article [data-action=replay]").await;
     let hidden = "return document.querySelectorAll('[data-later]').length;";
     until(&page, "the replay begins", hidden, |count| count.as_u64() > Some(0)).await;
     until(&page, "the replay ends", hidden, |count| *count == json!(0)).await;
@@ -289,7 +269,7 @@ async fn files_open_safely_and_a_trace_replays_without_engine_or_network() {
 
 /// The slider recolours a finished answer: exact at its own threshold, and as it must be at the ends.
 async fn what_if(page: &Page<'_>, routed: &native::Routed) {
-    click(page, "article [data-action=what-if]").await;
+    page.click("article [data-action=what-if]").await;
     let slide = "const slider = document.querySelector('[data-action=what-if-threshold]'); slider.value = arguments[0];
         slider.dispatchEvent(new Event('input', { bubbles: true }));";
     let makers = "return [...document.querySelectorAll('article [data-token]')].map(token => token.dataset.whatIf);";
@@ -311,7 +291,7 @@ async fn what_if(page: &Page<'_>, routed: &native::Routed) {
     let words = text(page, "[data-what-if-words]").await;
     assert!(words.contains(&format!("first {exact} of {}", events.len())), "{words}");
     page.shot("what-if").await;
-    click(page, "article [data-action=what-if]").await;
+    page.click("article [data-action=what-if]").await;
     let left = "return document.querySelectorAll('[data-what-if]').length;";
     until(page, "the marks are gone", left, |count| *count == json!(0)).await;
 }
@@ -319,7 +299,7 @@ async fn what_if(page: &Page<'_>, routed: &native::Routed) {
 /// Three ways to look at an answer; the keys walk its tokens and open their cards.
 async fn views_and_keys(page: &Page<'_>, routed: &native::Routed) {
     for view in ["plain", "heat", "source"] {
-        click(page, &format!("input[name=view][value={view}]")).await;
+        page.click(&format!("input[name=view][value={view}]")).await;
         let shown = "return document.querySelector('.page').dataset.view;";
         until(page, "the view changes", shown, |shown| *shown == json!(view)).await;
         page.shot(&format!("view-{view}")).await;
@@ -359,7 +339,7 @@ async fn two_tabs(page: &Page<'_>) {
             const stream = await file.createWritable();
             await stream.write(JSON.stringify(record)); await stream.close(); return record.revision; });";
     page.script(other, vec![]).await;
-    click(page, ".chats-row.shown [data-action=rename]").await;
+    page.click(".chats-row.shown [data-action=rename]").await;
     let rename = "const field = document.querySelector('.chats-rename input'); field.value = 'Mine'; field.form.requestSubmit();";
     page.script(rename, vec![]).await;
     until(page, "both are kept", STORED, |names| names.as_array().is_some_and(|names| names.len() == 3)).await;
@@ -392,7 +372,7 @@ async fn storage_that_is_denied_or_full_is_said_and_nothing_is_lost() {
         page.open(&format!("{}/?server=none", server.url())).await;
         page.mode("local-only").await;
         page.ask("What is 1 + 1?").await;
-        let done = finished(&page).await;
+        let done = page.finished().await;
         assert!(!done.ids.is_empty());
         until(&page, name, "return document.querySelector('#chats-problem').textContent;", |said| {
             said.as_str().unwrap().contains(words)

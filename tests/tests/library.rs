@@ -182,9 +182,7 @@ async fn local_answer(page: &Page<'_>) -> Look {
     page.new_chat().await;
     page.mode("local-only").await;
     page.ask(QUESTION).await;
-    let done = page.until("the answer ends", |look| look.state != "streaming").await;
-    assert_eq!(done.state, "finished", "{done:?}");
-    done
+    page.finished().await
 }
 
 /// How the pieces of the largest file begin: it has the most of them.

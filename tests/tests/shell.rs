@@ -8,12 +8,12 @@ use citer_tests::{
     browser::Browser,
     folder::TemporaryFolder,
     native::{self, Routed},
-    page::{Look, Page},
+    page::Page,
     product,
     server::Server,
     slow_server::SlowServer,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use std::{env, fs, path::Path, time::Duration};
 
 /// A worker that asks whatever it is told, as a program with a fault might.
@@ -49,7 +49,7 @@ async fn nothing_leaves_unasked_and_the_page_works_offline() {
     assert_eq!(ready.engine, "ready", "{}", ready.error);
     page.mode("local-only").await;
     page.ask(&routed.question).await;
-    let done = finished(&page).await;
+    let done = page.finished().await;
     assert!(done.ids.len() > 1 && done.sources.iter().all(|source| source == "local"), "{done:?}");
     page.shot("offline").await;
     browser.close().await;
@@ -62,8 +62,8 @@ async fn consent(page: &Page<'_>, server: &Server, routed: &Routed) {
     page.ask(&routed.question).await;
     until(page, "consent is asked for", "String(document.querySelector('#consent').open)", "true").await;
     page.shot("consent").await;
-    press(page, "#consent-no").await;
-    let done = finished(page).await;
+    page.click("#consent-no").await;
+    let done = page.finished().await;
     assert!(done.sources.iter().all(|source| source == "local"), "{done:?}");
     assert_eq!(server.log().len(), before, "nothing was asked without consent");
 
@@ -71,13 +71,13 @@ async fn consent(page: &Page<'_>, server: &Server, routed: &Routed) {
     page.mode("remote-only").await;
     page.ask(&routed.question).await;
     until(page, "consent is asked for again", "String(document.querySelector('#consent').open)", "true").await;
-    press(page, "#consent-yes").await;
-    let done = finished(page).await;
+    page.click("#consent-yes").await;
+    let done = page.finished().await;
     assert!(done.sources.iter().all(|source| source == "remote" || source == "agreed"), "{done:?}");
     let asked = server.log().split_off(before).concat().len();
     assert_eq!(asked, done.ids.len());
 
-    press(page, "#sent-open").await;
+    page.click("#sent-open").await;
     let rows = "document.querySelectorAll('#sent tr[data-purpose=token]').length";
     until(page, "every request is a row", &format!("String({rows})"), &asked.to_string()).await;
     let seen = page
@@ -108,9 +108,9 @@ async fn kept_here(page: &Page<'_>, server: &Server, routed: &Routed) {
     let before = server.log().len();
     page.new_chat().await;
     page.mode("remote-only").await;
-    press(page, "#lock").await;
+    page.click("#lock").await;
     page.ask(&routed.question).await;
-    let done = finished(page).await;
+    let done = page.finished().await;
     assert!(done.sources.iter().all(|source| source == "local"), "{done:?}");
     assert!(done.notices.iter().any(|notice| notice.contains("locked")), "{:?}", done.notices);
 
@@ -119,7 +119,7 @@ async fn kept_here(page: &Page<'_>, server: &Server, routed: &Routed) {
     until(page, "the address is found", "document.querySelector('#spans li[data-kind]')?.dataset.kind ?? ''", "email")
         .await;
     page.shot("sensitive").await;
-    press(page, "#send").await;
+    page.click("#send").await;
     let done = page.until("the answer ends", |look| look.answers == 1 && look.state == "finished").await;
     assert!(done.sources.iter().all(|source| source == "local"), "{done:?}");
     assert!(done.notices.iter().any(|notice| notice.contains("e-mail")), "{:?}", done.notices);
@@ -143,7 +143,7 @@ async fn refusals(page: &Page<'_>, server: &Server, foreign: &SlowServer) {
     assert_eq!(worker_asks(page, &url).await, "refused", "a worker's request");
     assert_eq!(worker_asks(page, &format!("{}/health", server.url())).await, "let out", "the page's own server");
     assert!(foreign.take("config.json").is_empty(), "nothing reached the other server");
-    press(page, "#sent-open").await;
+    page.click("#sent-open").await;
     let rows = "String(document.querySelectorAll('#sent tr[data-outcome=refused]').length > 0)";
     until(page, "the refusal is a row", rows, "true").await;
     close(page, "sent").await;
@@ -154,18 +154,18 @@ async fn refusals(page: &Page<'_>, server: &Server, foreign: &SlowServer) {
 
 /// The switch cuts the network for the page and its workers; the chat goes on.
 async fn airplane(page: &Page<'_>, server: &Server, routed: &Routed) {
-    press(page, "#airplane").await;
+    page.click("#airplane").await;
     until(page, "it is on", "document.querySelector('[data-airplane]').dataset.airplane", "true").await;
     assert_eq!(worker_asks(page, &format!("{}/health", server.url())).await, "refused");
     let before = server.log().len();
     page.new_chat().await;
     page.mode("remote-only").await;
     page.ask(&routed.question).await;
-    let done = finished(page).await;
+    let done = page.finished().await;
     page.shot("airplane").await;
     assert!(done.sources.iter().all(|source| source == "forced"), "{done:?}");
     assert_eq!(server.log().len(), before);
-    press(page, "#airplane").await;
+    page.click("#airplane").await;
     page.until("the server is found again", |look| look.server == "available").await;
 }
 
@@ -192,7 +192,7 @@ async fn a_new_version_waits_for_the_reader() {
     until(&page, "the new version waits", kept, "newer").await;
     assert_eq!(version(&page).await, old, "it is not taken unasked");
     page.shot("new-version").await;
-    press(&page, "#reload").await;
+    page.click("#reload").await;
     until(&page, "the new version is there", kept, "ready").await;
     assert_eq!(version(&page).await, new);
     let look = page.until("the draft stayed", |look| !look.question.is_empty()).await;
@@ -215,7 +215,7 @@ async fn the_page_passes_the_audit_and_works_by_keyboard() {
     page.mode("router").await;
     page.threshold(routed.threshold).await;
     page.ask(&routed.question).await;
-    finished(&page).await;
+    page.finished().await;
     for (scheme, contrast) in
         [("light", "no-preference"), ("dark", "no-preference"), ("light", "more"), ("dark", "more")]
     {
@@ -228,7 +228,7 @@ async fn the_page_passes_the_audit_and_works_by_keyboard() {
             ("#sent-open", "sent"),
             ("#device-open", "device"),
         ] {
-            press(&page, button).await;
+            page.click(button).await;
             until(&page, "the dialog is open", &format!("String(document.querySelector('#{dialog}').open)"), "true")
                 .await;
             if dialog == "device" {
@@ -252,7 +252,7 @@ async fn the_page_passes_the_audit_and_works_by_keyboard() {
         page.shot(&format!("page-{scheme}-{width}")).await;
         assert!(page.look().await.overflow <= 0, "nothing is wider than {width} pixels");
         for (button, dialog) in [("#endpoints-open", "endpoints"), ("#sent-open", "sent")] {
-            press(&page, button).await;
+            page.click(button).await;
             page.shot(&format!("{dialog}-{scheme}-{width}")).await;
             assert!(page.look().await.overflow <= 0, "{dialog}: nothing is wider than {width} pixels");
             close(&page, dialog).await;
@@ -302,7 +302,7 @@ async fn nothing_moves_while_an_answer_comes() {
     page.threshold(routed.threshold).await;
     // The first answer grows the page's memory; the second one is what people see all day.
     page.ask(&routed.question).await;
-    finished(&page).await;
+    page.finished().await;
     page.new_chat().await;
     page.write(&routed.question).await;
     page.script(
@@ -316,7 +316,7 @@ async fn nothing_moves_while_an_answer_comes() {
     .await;
     // Past the half second in which a shift counts as wanted.
     tokio::time::sleep(Duration::from_millis(700)).await;
-    press(&page, "#send").await;
+    page.click("#send").await;
     // What moves at the press is the reader's own doing: the text field empties, the meters begin.
     page.until("the answer streams", |look| look.answers == 1 && look.ids.len() >= 2).await;
     page.script("window.shifts.length = 0;", vec![]).await;
@@ -389,10 +389,6 @@ async fn key(page: &Page<'_>, key: &str, code: u32) {
     }
 }
 
-async fn press(page: &Page<'_>, selector: &str) {
-    page.script("document.querySelector(arguments[0]).click();", vec![json!(selector)]).await;
-}
-
 async fn close(page: &Page<'_>, dialog: &str) {
     let script = "const dialog = document.querySelector(`#${arguments[0]}`);
         (dialog.querySelector('[data-close]') ?? dialog.querySelector('#models-close')).click();";
@@ -402,20 +398,6 @@ async fn close(page: &Page<'_>, dialog: &str) {
 
 /// Looks until an expression of the page is as wanted.
 async fn until(page: &Page<'_>, what: &str, expression: &str, wanted: &str) {
-    let mut last = Value::Null;
-    for _ in 0..600 {
-        last = page.script(&format!("return {expression};"), vec![]).await;
-        if last.as_str() == Some(wanted) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    page.shot("timeout").await;
-    panic!("{what}: {expression} is {last} and not {wanted}");
-}
-
-async fn finished(page: &Page<'_>) -> Look {
-    let done = page.until("the answer ends", |look| look.state != "streaming").await;
-    assert_eq!(done.state, "finished", "{done:?}");
-    done
+    let script = format!("return {expression};");
+    page.value(Duration::from_secs(60), what, &script, |value| value.as_str() == Some(wanted)).await;
 }

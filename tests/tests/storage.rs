@@ -40,13 +40,8 @@ async fn a_full_storage_is_said_to_be_full_and_nothing_stored_is_lost() {
     let models = Models(&page);
     page.open(&format!("{}/?server=none", server.url())).await;
     // The page keeps a copy of itself first, so that what it uses stays as it is.
-    for _ in 0..300 {
-        let kept = page.script("return document.querySelector('[data-offline]').dataset.offline;", vec![]).await;
-        if kept == "ready" {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    let script = "return document.querySelector('[data-offline]').dataset.offline;";
+    page.value(Duration::from_secs(60), "the page is on the device", script, |kept| kept == "ready").await;
     models.open().await;
     models.add(site.url()).await;
     let found = models.until("the model is found", |shelf| shelf.rows == 1).await;
@@ -79,8 +74,7 @@ async fn a_browser_without_site_data_answers_and_says_why_it_keeps_no_models() {
     assert_eq!(engine.engine, "ready", "{}", engine.error);
     page.mode("local-only").await;
     page.ask("What is 3 + 4?").await;
-    let done = page.until("the answer ends", |look| look.state != "streaming").await;
-    assert_eq!(done.state, "finished", "{done:?}");
+    page.finished().await;
     models.open().await;
     let denied = models.until("it says why", |shelf| !shelf.words.is_empty()).await;
     assert!(denied.words.contains("site data"), "{denied:?}");
@@ -122,8 +116,7 @@ async fn a_file_of_this_device_is_imported_and_runs_without_a_router() {
     let help = page.script("return document.querySelector('.mode-help').textContent;", vec![]).await;
     assert!(help.as_str().is_some_and(|help| help.contains("No router")), "{help}");
     page.ask("What is 3 + 4?").await;
-    let answer = page.until("the answer ends", |look| look.state != "streaming").await;
-    assert_eq!(answer.state, "finished", "{answer:?}");
+    let answer = page.finished().await;
     assert!(answer.sources.iter().all(|source| source == "local"), "{answer:?}");
     assert_eq!(server.log().len(), before, "nothing is asked of the server");
     // Its fastest kernel variants are kept for the next visit.
