@@ -36,7 +36,7 @@ fn start(listen: &str, more: &[&str]) -> Server {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        if let Some(address) = line.trim().strip_prefix("listening on http://") {
+        if let Some((_, address)) = line.trim().split_once("://") {
             return Server { child, address: address.to_owned() };
         }
         let _ = child.wait();
@@ -157,4 +157,32 @@ fn a_key_that_was_made_opens_the_server_that_has_its_hash() {
     stream.write_all(head.as_bytes()).unwrap();
     assert_eq!(finish(stream).0, 200);
     std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn with_a_certificate_the_decoder_speaks_http_2_to_it() {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let [cert, key] = ["cert", "key"].map(|name| folder.join(format!("{name}-{}.pem", std::process::id())));
+    std::fs::write(&cert, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let files = ["--tls-cert", cert.to_str().unwrap(), "--tls-key", key.to_str().unwrap(), "--access-log"];
+    let mut server = start("127.0.0.1:0", &files);
+    let port = server.address.rsplit(':').next().unwrap();
+    let mut ask = Command::new(env!("CARGO_BIN_EXE_citer"));
+    ask.args(["ask", "What is 12 + 7?", "--json", "--threshold", "2", "--max-tokens", "4", "--models"]).arg(models());
+    ask.args(["--server", &format!("https://localhost:{port}")]).env("SSL_CERT_FILE", &cert);
+    let asked = ask.output().unwrap();
+    assert!(asked.status.success(), "{}", String::from_utf8_lossy(&asked.stderr));
+    let trace: Value = serde_json::from_slice(&asked.stdout).unwrap();
+    assert!(trace["events"].as_array().unwrap().iter().all(|event| event["source"] != "local"), "{trace}");
+    server.signal("-TERM");
+    server.child.wait().unwrap();
+    let mut log = String::new();
+    server.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.len() > 4 && lines.iter().all(|line| line["protocol"] == "HTTP/2.0"), "{log}");
+    for file in [cert, key] {
+        std::fs::remove_file(file).unwrap();
+    }
 }

@@ -20,6 +20,10 @@ const MAX_BODY: usize = 1 << 20;
 /// Browsers keep timers in 31 bits of milliseconds; an hour is longer than anybody waits for a token.
 const MAX_TIMEOUT: Duration = Duration::from_secs(3_600);
 
+/// How long an HTTP/2 connection with requests under way may be silent before a ping, and how long its answer may take.
+#[cfg(not(target_family = "wasm"))]
+const ALIVE: Duration = Duration::from_secs(2);
+
 /// A server's address and how to talk to it.
 #[derive(Clone)]
 pub struct Http {
@@ -60,8 +64,7 @@ impl Http {
         // The first one to come decides for the whole program; later ones change nothing.
         #[cfg(not(target_family = "wasm"))]
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client =
-            Client::builder().build().map_err(|error| bad(format!("no HTTP client: {}", failure::cause(error))))?;
+        let client = client().map_err(|error| bad(format!("no HTTP client: {}", failure::cause(error))))?;
         let timeout = timeout.clamp(Duration::from_millis(1), MAX_TIMEOUT);
         Ok(Self { client, base, key: None, timeout, begun: Instant::now() })
     }
@@ -133,6 +136,15 @@ impl Transport for Http {
     fn limit(&self) -> Duration {
         self.timeout
     }
+}
+
+/// HTTP/2 where TLS agrees on it, else HTTP/1.1; connections stay open. Browsers do the same by themselves.
+fn client() -> reqwest::Result<Client> {
+    let builder = Client::builder();
+    // A request that times out leaves an HTTP/2 connection open; the ping finds out whether the connection itself is dead.
+    #[cfg(not(target_family = "wasm"))]
+    let builder = builder.http2_keep_alive_interval(ALIVE).http2_keep_alive_timeout(ALIVE);
+    builder.build()
 }
 
 fn seconds(headers: &HeaderMap) -> Option<u64> {

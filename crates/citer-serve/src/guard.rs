@@ -83,7 +83,7 @@ impl Guard {
 /// Lets a request through, or answers for it.
 pub(crate) async fn guard(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str).to_owned();
-    let method = request.method().clone();
+    let (method, version) = (request.method().clone(), request.version());
     let id = guard.next.fetch_add(1, Ordering::Relaxed);
     let (meter, admitted) = match guard.admit(&path, request.headers()) {
         Ok(key) => (Arc::new(Meter::new(guard.metrics.clone(), key)), guard.weigh(request.headers())),
@@ -103,8 +103,8 @@ pub(crate) async fn guard(State(guard): State<Arc<Guard>>, mut request: Request,
     if guard.log {
         let count = |number: &AtomicU64| number.load(Ordering::Relaxed);
         let line = json!({
-            "time": now(), "request": id, "method": method.as_str(), "path": path, "status": status,
-            "key": meter.owner(), "ms": (meter.elapsed().as_secs_f64() * 1e6).round() / 1e3,
+            "time": now(), "request": id, "protocol": format!("{version:?}"), "method": method.as_str(), "path": path,
+            "status": status, "key": meter.owner(), "ms": (meter.elapsed().as_secs_f64() * 1e6).round() / 1e3,
             "prompt_tokens": count(&meter.prompt), "cached_tokens": count(&meter.cached),
             "generated_tokens": count(&meter.generated),
         });

@@ -1,11 +1,11 @@
-//! The listener: accepts connections, limits what each may cost, speaks HTTP/1.1 that stays open, with or without TLS, and
-//! ends after what runs is finished.
+//! The listener: accepts connections that stay open, limits what each may cost, speaks HTTP/1.1, or HTTP/2 where TLS agrees
+//! on it, and ends after what runs is finished.
 
 use crate::tls::Tls;
 use axum::Router;
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper_util::{
-    rt::{TokioIo, TokioTimer},
+    rt::{TokioExecutor, TokioIo, TokioTimer},
     server::graceful::{GracefulShutdown, Watcher},
     service::TowerToHyperService,
 };
@@ -16,6 +16,11 @@ use tokio::{
     sync::Semaphore,
     time::{sleep, timeout},
 };
+
+/// Requests at once on one HTTP/2 connection.
+const STREAMS: u32 = 64;
+/// Most bytes of the headers of an HTTP/2 request.
+const HEADERS: u32 = 16 << 10;
 
 /// What a connection may cost.
 #[derive(Clone, Copy, Debug)]
@@ -78,13 +83,15 @@ async fn connection(
 ) -> Result<(), Failure> {
     // One small answer a token: waiting for more to send would add a delay to each.
     stream.set_nodelay(true)?;
-    match tls {
-        None => speak(stream, app, patience, watcher).await,
-        Some(tls) => speak(timeout(patience, tls.accept(stream)).await??, app, patience, watcher).await,
+    let Some(tls) = tls else { return http1(stream, app, patience, watcher).await };
+    let stream = timeout(patience, tls.accept(stream)).await??;
+    match stream.get_ref().1.alpn_protocol() {
+        Some(b"h2") => http2(stream, app, patience, watcher).await,
+        _ => http1(stream, app, patience, watcher).await,
     }
 }
 
-async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+async fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     app: Router,
     patience: Duration,
@@ -92,5 +99,18 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
 ) -> Result<(), Failure> {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(patience).max_headers(64);
+    Ok(watcher.watch(http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app))).await?)
+}
+
+async fn http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    app: Router,
+    patience: Duration,
+    watcher: Watcher,
+) -> Result<(), Failure> {
+    let mut http = http2::Builder::new(TokioExecutor::new());
+    // A client that does not answer a ping is gone.
+    http.timer(TokioTimer::new()).keep_alive_interval(patience).keep_alive_timeout(patience);
+    http.max_concurrent_streams(STREAMS).max_header_list_size(HEADERS);
     Ok(watcher.watch(http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app))).await?)
 }

@@ -42,7 +42,7 @@ impl Tls {
         let config = config.with_safe_default_protocol_versions().map_err(|e| fail(&files.cert, e.to_string()))?;
         let config = config.with_no_client_auth().with_single_cert(chain, key);
         let mut config = config.map_err(|error| fail(&files.cert, error.to_string()))?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Self(TlsAcceptor::from(Arc::new(config))))
     }
 

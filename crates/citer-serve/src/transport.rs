@@ -1,4 +1,4 @@
-//! The transport to servers behind this one: HTTP with or without TLS, over connections that stay open.
+//! The transport to servers behind this one: HTTP/1.1, or HTTP/2 where TLS agrees on it, over connections that stay open.
 //!
 //! It follows no redirects: they would lead to addresses that are on no list.
 
@@ -12,7 +12,7 @@ use axum::{
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
+    rt::{TokioExecutor, TokioTimer},
 };
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use std::{error::Error, sync::Arc, time::Duration};
@@ -20,6 +20,9 @@ use tokio::time::timeout;
 
 /// How long a connection may take to open.
 const CONNECT: Duration = Duration::from_secs(10);
+
+/// How long a connection with requests under way may be silent before a ping, and how long an answer to that may take.
+const ALIVE: Duration = Duration::from_secs(5);
 
 /// A client for all upstreams.
 pub(crate) struct Transport {
@@ -51,8 +54,12 @@ impl Transport {
         http.enforce_http(false);
         http.set_nodelay(true);
         http.set_connect_timeout(Some(CONNECT.min(patience)));
-        let connector = HttpsConnectorBuilder::new().with_tls_config(config).https_or_http().enable_http1();
-        let client = Client::builder(TokioExecutor::new()).build(connector.wrap_connector(http));
+        let connector = HttpsConnectorBuilder::new().with_tls_config(config).https_or_http();
+        let client = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .http2_keep_alive_interval(ALIVE)
+            .http2_keep_alive_timeout(ALIVE)
+            .build(connector.enable_http1().enable_http2().wrap_connector(http));
         Ok(Self { client, patience })
     }
 

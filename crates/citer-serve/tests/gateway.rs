@@ -321,6 +321,12 @@ async fn connections_are_encrypted_when_a_certificate_is_given() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    // A client that offers HTTP/2 gets it, for all its requests over one connection.
+    let root = reqwest::Certificate::from_der(made.cert.der()).unwrap();
+    let client = reqwest::Client::builder().tls_certs_only([root]).build().unwrap();
+    let url = server.base.replace("http://127.0.0.1", "https://localhost") + "/health";
+    let answers = futures::future::try_join_all((0..200).map(|_| client.get(&url).send())).await.unwrap();
+    assert!(answers.iter().all(|answer| answer.status() == 200 && answer.version() == reqwest::Version::HTTP_2));
     assert!(server.client.get(server.base.clone() + "/health").send().await.is_err(), "plain text is not answered");
     let swapped = citer_serve::TlsFiles { cert: files.key, key: files.cert };
     let config = ServeConfig { tls: Some(swapped), ..config() };
