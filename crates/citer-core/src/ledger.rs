@@ -2,7 +2,7 @@
 
 use crate::event::{ForcedReason, Source, TokenEvent};
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Most rows that are kept; the oldest go first, and how many went is told.
 pub const MOST: usize = 2_000;
@@ -298,14 +298,19 @@ pub struct Disclosure {
     pub all: u64,
 }
 
+/// An answer as [`disclosure`] reads it: its system prompt, its question and its tokens.
+pub type Asked<'a, E> = (&'a str, &'a str, E);
+
 /// What of a conversation was sent: of an answer, everything before its last token that was asked for, its question
-/// included, whether the request succeeded or not. With `history` a question takes along all that was said before.
-pub fn disclosure<'a, E>(exchanges: impl IntoIterator<Item = (&'a str, E)>, history: bool) -> Disclosure
+/// included, whether the request succeeded or not. With `history` a question takes along all that was said before. A system
+/// prompt goes along with every question and counts once.
+pub fn disclosure<'a, E>(exchanges: impl IntoIterator<Item = Asked<'a, E>>, history: bool) -> Disclosure
 where
     E: IntoIterator<Item = &'a TokenEvent>,
 {
     let mut total = Disclosure::default();
-    for (question, events) in exchanges {
+    let mut systems = BTreeMap::new();
+    for (system, question, events) in exchanges {
         let mut so_far = question.len() as u64;
         let mut seen = 0;
         for event in events {
@@ -314,10 +319,16 @@ where
             }
             so_far += event.text.len() as u64;
         }
+        *systems.entry(system).or_insert(false) |= seen > 0;
         if seen > 0 {
             total.seen = if history { total.all + seen } else { total.seen + seen };
         }
         total.all += so_far;
+    }
+    for (system, was_seen) in systems {
+        let length = system.len() as u64;
+        total.all += length;
+        total.seen += if was_seen { length } else { 0 };
     }
     total
 }
@@ -399,9 +410,8 @@ mod tests {
         let local = || event(Source::Local, "abc");
         let asked = |source| vec![local(), event(source, "de"), local()];
         let of = |events: &[TokenEvent], history| {
-            let all = [("hello", events), ("you", &[local()][..])];
-            let rest: Vec<(&str, Vec<TokenEvent>)> = all.iter().map(|(q, e)| (*q, e.to_vec())).collect();
-            disclosure(rest.iter().map(|(q, e)| (*q, e)), history)
+            let all = [("hello", events.to_vec()), ("you", vec![local()])];
+            disclosure(all.iter().map(|(q, e)| ("", *q, e)), history)
         };
         assert_eq!(of(&[local()], false), Disclosure { seen: 0, all: 14 });
         assert_eq!(of(&asked(Source::Agreed), false), Disclosure { seen: 8, all: 19 });
@@ -409,8 +419,20 @@ mod tests {
         assert_eq!(of(&asked(failed), false).seen, 8, "a request that failed may have arrived");
         let remote = event(Source::Remote, "x");
         let two = [("one", vec![local()]), ("two", vec![remote])];
-        let two = || two.iter().map(|(q, e)| (*q, e));
+        let two = || two.iter().map(|(q, e)| ("", *q, e));
         assert_eq!(disclosure(two(), true).seen, 9, "what was said before went along");
         assert_eq!(disclosure(two(), false).seen, 3);
+    }
+
+    #[test]
+    fn a_system_prompt_is_disclosed_with_the_first_request_and_counts_once() {
+        let (local, remote) = (event(Source::Local, "abc"), event(Source::Remote, "de"));
+        let of = |answers: &[(&str, &TokenEvent)]| {
+            let asked = |(system, event)| (system, "hello", vec![event]);
+            disclosure(answers.iter().copied().map(asked), false)
+        };
+        assert_eq!(of(&[("brief", &local)]), Disclosure { seen: 0, all: 13 });
+        assert_eq!(of(&[("brief", &remote), ("brief", &remote)]), Disclosure { seen: 15, all: 19 });
+        assert_eq!(of(&[("brief", &local), ("kind", &remote)]), Disclosure { seen: 9, all: 24 });
     }
 }

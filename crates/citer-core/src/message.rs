@@ -52,7 +52,7 @@ impl fmt::Debug for ServerAddress {
 /// One turn of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Turn {
-    /// `user` or `assistant`.
+    /// `system`, `user` or `assistant`.
     pub role: Role,
     /// What was said.
     pub content: String,
@@ -62,6 +62,8 @@ pub struct Turn {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
+    /// What holds for the whole conversation: the system prompt, before the first question.
+    System,
     /// The person.
     User,
     /// The assistant.
@@ -253,6 +255,9 @@ pub struct EngineInfo {
     pub end_token: TokenId,
     /// Whether a router that was trained for this model runs beside it; without one it makes every token itself.
     pub has_router: bool,
+    /// Whether the model has a place of its own for a system prompt; otherwise it stands before the first question.
+    #[serde(default)]
+    pub has_system: bool,
     /// Bytes of the worker's memory after loading; it never shrinks, so this is its peak.
     pub memory: u64,
 }

@@ -22,6 +22,7 @@ fn event(source: Source) -> TokenEvent {
         source,
         score: 0.1,
         threshold: 0.3,
+        own: None,
         local: vec![Candidate { id: 17, probability: 1e-30 }],
         remote: vec![],
         compute_ms: 0.1 + 0.2,
@@ -119,6 +120,7 @@ fn worker_to_page() {
         context: 512,
         end_token: 2,
         has_router: true,
+        has_system: true,
         memory: 1 << 24,
     };
     round(FromWorker::Ready(info), "ready");

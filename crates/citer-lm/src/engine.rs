@@ -6,7 +6,7 @@ use crate::{chat::ChatFormat, config::Config, error::EngineError, sampler::Sampl
 use crate::{decoder::Decoder, error::LoadError, plain::Plain, router::Router};
 #[cfg(not(target_family = "wasm"))]
 use burn::tensor::Device;
-use citer_core::{Candidate, LocalModel, LocalStep, TokenId};
+use citer_core::{Candidate, LocalModel, LocalStep, Sampling, TokenId};
 use std::sync::Arc;
 
 /// Candidates reported with every step.
@@ -196,21 +196,30 @@ impl Engine {
 impl LocalModel for Engine {
     type Error = EngineError;
 
+    fn sample(&mut self, sampling: Sampling) {
+        self.sampler.sampling = sampling;
+    }
+
     async fn feed(&mut self, tokens: &[TokenId]) -> Result<LocalStep, EngineError> {
-        let is_greedy = !self.sampler.samples();
-        if let (true, Path::Fused(decoder)) = (is_greedy, &mut self.path) {
-            let vocab = self.config.vocab_size;
-            if let Some(id) = tokens.iter().copied().find(|id| *id as usize >= vocab) {
-                return Err(EngineError::Token { id, vocab });
+        self.check(tokens)?;
+        let known = self.tokenizer.vocab_size();
+        let output = match &mut self.path {
+            #[cfg(not(target_family = "wasm"))]
+            Path::Plain(plain) => plain.forward(&self.config, tokens).await?,
+            Path::Fused(decoder) => {
+                let watch = &mut self.watch;
+                let go_on = |done, total| watch.as_mut().is_none_or(|watch| watch(done, total));
+                if !self.sampler.draws() {
+                    let record = decoder.prefill(tokens, go_on).await?;
+                    let top = record.top.into_iter().map(|(id, probability)| Candidate { id, probability }).collect();
+                    return Ok(LocalStep { token: record.token, score: record.score, top });
+                }
+                // What is drawn depends on all logits, so nothing runs ahead of reading them.
+                let record = decoder.prefill_alone(tokens, go_on).await?;
+                Output { logits: decoder.logits().await?, score: record.score }
             }
-            let watch = &mut self.watch;
-            let go_on = |done, total| watch.as_mut().is_none_or(|watch| watch(done, total));
-            let record = decoder.prefill(tokens, go_on).await?;
-            let top = record.top.into_iter().map(|(id, probability)| Candidate { id, probability }).collect();
-            return Ok(LocalStep { token: record.token, score: record.score, top });
-        }
-        let output = self.forward(tokens).await?;
-        let known = &output.logits[..self.tokenizer.vocab_size().min(output.logits.len())];
+        };
+        let known = &output.logits[..known.min(output.logits.len())];
         let (token, top) = self.sampler.choose(known, self.position(), TOP);
         Ok(LocalStep { token, score: output.score, top })
     }

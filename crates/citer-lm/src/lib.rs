@@ -44,7 +44,7 @@ pub use error::{EngineError, LoadError};
 pub use fused_weights::OpenError;
 pub use pair::{LlmFiles, RouterCard, RouterTraining, SlmFiles, ThresholdAt};
 pub use router_file::RouterFile;
-pub use sampler::{Sampler, Sampling};
+pub use sampler::Sampler;
 pub use sequence::Sequence;
 #[cfg(not(target_family = "wasm"))]
 pub use {cache::KvCache, decoder::Decoder, model::Model, paged::Paged, router::Router};
