@@ -203,9 +203,13 @@ impl Upstreams {
     ) -> Result<Next, ApiError> {
         let mut body = json!({
             "model": self.models[model].0.name, "prompt": prompt, "max_tokens": max_tokens,
-            "temperature": sampling.temperature, "seed": sampling.seed & (i64::MAX as u64),
+            "temperature": sampling.temperature,
             "return_token_ids": true, "return_tokens_as_token_ids": true,
         });
+        if sampling.draws() {
+            // The server behind this one begins its random numbers anew with every request.
+            (body["top_p"], body["seed"]) = (json!(sampling.top_p), json!(sampling.seed_at(prompt.len())));
+        }
         if let Some(top) = top {
             body["logprobs"] = json!(top);
         }
