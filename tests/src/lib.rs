@@ -5,6 +5,7 @@
 
 pub mod browser;
 pub mod columns;
+pub mod fake_chat;
 pub mod folder;
 pub mod llama_cpp;
 pub mod models;

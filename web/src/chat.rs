@@ -6,7 +6,7 @@ use crate::engine::{EngineState, EngineWorker, ServerState};
 use crate::ledger::Sent;
 use crate::network::Network;
 use crate::privacy::Privacy;
-use crate::{address, storage, strings};
+use crate::{address, settings, storage, strings};
 use citer_chat::batch::{Batch, Setting};
 use citer_chat::{Conversation, Request, State, Token};
 use citer_core::ledger::{Outcome, Purpose};
@@ -90,7 +90,7 @@ impl Chat {
     /// An empty chat, with the engine on its way.
     pub fn start() -> Self {
         let chat = Self {
-            conversation: RwSignal::default(),
+            conversation: RwSignal::new(settings::fresh()),
             away: StoredValue::new(None),
             chats: Chats::default(),
             batch: RwSignal::new(None),
@@ -186,7 +186,7 @@ impl Chat {
         if self.conversation.with_untracked(|shown| shown.id == id) {
             self.stop();
             self.privacy.show("");
-            self.conversation.set(Conversation::default());
+            self.conversation.set(settings::fresh());
             self.stopping.set(false);
             storage::set(storage::OPEN, "");
             self.draft.set(storage::get(storage::DRAFT).unwrap_or_default());
@@ -220,7 +220,7 @@ impl Chat {
     }
 
     /// Stores the conversation that is shown, now or soon.
-    fn keep(self, now: bool) {
+    pub fn keep(self, now: bool) {
         if now {
             self.is_due.set_value(false);
             self.chats.save_now(self, self.conversation.get_untracked());
@@ -329,6 +329,7 @@ impl Chat {
             let id = chats::new_id();
             storage::set(storage::OPEN, &id);
             storage::set(storage::DRAFT, "");
+            storage::set(storage::SETTINGS_OF_NEW, "");
             self.privacy.keep(&id);
             self.conversation.update(|conversation| conversation.id = id);
         }
@@ -376,7 +377,7 @@ impl Chat {
 
     /// Starts a new conversation.
     pub fn clear(self) {
-        self.show(Conversation::default());
+        self.show(settings::fresh());
     }
 
     /// Asks whether the server is there.
@@ -658,7 +659,9 @@ impl Chat {
         let (mode, threshold) = untrack(|| (self.mode.get(), self.threshold()));
         // An answer that goes on is made as it was begun.
         let prices = untrack(|| self.endpoints.prices());
-        let mut settings = settings.unwrap_or_else(|| Settings { mode, threshold, prices, ..Settings::default() });
+        let sampling = self.conversation.with_untracked(|c| c.settings.sampling(settings::any_seed()));
+        let begun = || Settings { mode, threshold, prices, sampling, ..Settings::default() };
+        let mut settings = settings.unwrap_or_else(begun);
         let kept = self.privacy.keeps(&turns).filter(|_| settings.mode != Mode::LocalOnly);
         if kept.is_some() {
             settings.mode = Mode::LocalOnly;

@@ -2,6 +2,7 @@
 
 use crate::chat::{Chat, mode_name};
 use crate::engine::ServerState;
+use crate::settings::{SettingsButton, SettingsDialog};
 use crate::strings;
 use citer_chat::context::Context;
 use citer_core::Mode;
@@ -16,6 +17,7 @@ pub fn Controls() -> impl IntoView {
         let has_router = chat.engine.with(|engine| engine.info().is_none_or(|info| info.has_router));
         strings::mode_help(chat.mode.get(), has_server, has_router)
     };
+    let settings_open = RwSignal::new(false);
     view! {
         <div class="controls">
             <fieldset class="modes">
@@ -24,8 +26,10 @@ pub fn Controls() -> impl IntoView {
             </fieldset>
             <Threshold/>
             <p class="quiet mode-help" aria-live="polite">{help}</p>
+            <SettingsButton open=settings_open/>
             <ContextMeter/>
         </div>
+        <SettingsDialog open=settings_open/>
     }
 }
 

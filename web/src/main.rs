@@ -28,6 +28,7 @@ mod offline;
 mod privacy;
 mod replay;
 mod samples;
+mod settings;
 mod storage;
 mod strings;
 mod theme;

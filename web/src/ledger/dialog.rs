@@ -161,6 +161,10 @@ fn disclosed(chat: Chat) -> Disclosure {
     let history = chat.history();
     chat.conversation.with(|conversation| {
         let exchanges = conversation.all().iter();
-        disclosure(exchanges.map(|e| (e.question.as_str(), e.tokens.iter().map(|token| &token.event))), history)
+        let asked = exchanges.map(|e| {
+            let events = e.tokens.iter().map(|token| &token.event);
+            (e.system.as_str(), e.question.as_str(), events)
+        });
+        disclosure(asked, history)
     })
 }

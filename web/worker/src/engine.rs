@@ -71,6 +71,7 @@ pub async fn load(models_url: &str) -> Result<Loaded, String> {
         context: engine.capacity(),
         end_token: engine.format().end,
         has_router: true,
+        has_system: engine.format().has_system,
         memory: memory::size().unwrap_or_default(),
     };
     Ok(Loaded { engine, decoder: RoutedDecoder::new(), info, hashes })

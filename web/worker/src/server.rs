@@ -1,7 +1,7 @@
 //! The LLM's servers as the worker sees them: perhaps none, perhaps of another vocabulary.
 
 use citer_core::message::{FromWorker, ServerAddress, Turn};
-use citer_core::{Capabilities, RemoteError, RemoteModel, RemoteToken, TokenId};
+use citer_core::{Capabilities, RemoteError, RemoteModel, RemoteToken, Sampling, TokenId};
 use citer_remote::{Policy, Remote, Servers, SharedVocabulary};
 use std::time::Duration;
 
@@ -74,6 +74,10 @@ impl Server {
 }
 
 impl RemoteModel for Server {
+    fn sample(&mut self, sampling: Sampling) {
+        self.servers.sample(sampling);
+    }
+
     async fn next_token(&mut self, prefix: &[TokenId]) -> Result<RemoteToken, RemoteError> {
         self.servers.next_token(prefix).await
     }

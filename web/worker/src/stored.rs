@@ -63,6 +63,7 @@ pub async fn load(id: &str, models_url: &str) -> Result<Loaded, String> {
         context: engine.capacity(),
         end_token: engine.format().end,
         has_router: card.is_some(),
+        has_system: engine.format().has_system,
         memory: memory::size().unwrap_or_default(),
     };
     Ok(Loaded { engine, decoder: RoutedDecoder::new(), info, hashes: [weights, hash] })
