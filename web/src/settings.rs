@@ -14,7 +14,7 @@ use leptos::prelude::*;
 pub fn fresh() -> Conversation {
     let saved = [storage::SETTINGS_OF_NEW, storage::SETTINGS].into_iter().find_map(storage::get);
     let settings = saved.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
-    Conversation { settings, ..Conversation::default() }
+    Conversation::new(settings)
 }
 
 /// A seed for an answer whose conversation has none.

@@ -46,6 +46,11 @@ pub struct Conversation {
 }
 
 impl Conversation {
+    /// A conversation that is not begun.
+    pub fn new(settings: ConversationSettings) -> Self {
+        Self { settings, ..Self::default() }
+    }
+
     /// A conversation of stored exchanges that shows the path to `leaf`.
     pub(crate) fn of(exchanges: Vec<Exchange>, leaf: Option<u64>) -> Self {
         let mut conversation = Self { exchanges, ..Self::default() };

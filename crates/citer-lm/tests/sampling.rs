@@ -66,7 +66,8 @@ fn waits_change_nothing(engine: &mut Engine, seeds: u64) {
         assert_eq!(draw(engine, sampling, true), waited, "seed {seed}");
         different += usize::from(draw(engine, Sampling { seed: seed + 1_000, ..sampling }, true) != waited);
         // What was drawn before leaves nothing behind.
-        assert_eq!(draw(engine, Sampling::GREEDY, true), draw(engine, Sampling { seed, ..Sampling::GREEDY }, false));
+        let greedy = Sampling { seed, ..Sampling::GREEDY };
+        assert_eq!(draw(engine, greedy, true), draw(engine, greedy, false));
     }
     assert!(different as u64 > seeds / 2, "{different} of {seeds} answers changed with the seed");
 }

@@ -1,17 +1,12 @@
 //! Upstreams: OpenAI-compatible servers behind this one, from a fixed list. Clients name a model and never an address.
 
 use crate::transport::{Failed, Transport};
-use crate::{
-    backend::{ModelInfo, Sampling},
-    error::ApiError,
-    generation::Finish,
-    meter::Meter,
-};
+use crate::{backend::ModelInfo, error::ApiError, generation::Finish, meter::Meter};
 use axum::{
     body::Body,
     http::{Method, Response, StatusCode, Uri},
 };
-use citer_core::TokenId;
+use citer_core::{Sampling, TokenId};
 use futures::StreamExt;
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -135,7 +135,7 @@ async fn sessions_work_over_an_upstream_without_sessions() {
 async fn an_upstream_is_told_how_a_session_draws() {
     let inner = start(Scripted::new(vec![])).await;
     let outer = gateway(config(), &[upstream(&inner.base, &[])]).await;
-    let opened = outer.ok("/v1/sessions", json!({})).await;
+    let (_, opened) = outer.post("/v1/sessions", &json!({})).await;
     let path = format!("/v1/sessions/{}/tokens", opened["session"].as_str().unwrap());
     for (seed, top_p) in [(3, 1.0), (4, 1.0), (3, 0.5)] {
         let manner = json!({"temperature": 0.8, "top_p": top_p});

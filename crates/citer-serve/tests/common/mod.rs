@@ -1,7 +1,7 @@
 //! A server on the loopback over a scripted model, and a client for it.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use citer_core::{TokenId, message::Role, message::Turn};
+use citer_core::{Sampling, TokenId, message::Role, message::Turn};
 use citer_serve::{Backend, BackendError, ModelInfo, Row, Running, ServeConfig, Step, prefix_tree::BLOCK, serve};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::Value;
