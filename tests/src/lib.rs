@@ -5,6 +5,7 @@
 
 pub mod browser;
 pub mod columns;
+pub mod endpoint;
 pub mod folder;
 pub mod http;
 pub mod llama_cpp;
@@ -13,5 +14,6 @@ pub mod native;
 pub mod page;
 pub mod process;
 pub mod product;
+pub mod sent;
 pub mod server;
 pub mod slow_server;

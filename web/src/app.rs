@@ -22,7 +22,6 @@ use crate::strings;
 use crate::token_card::{Shown, TokenCard, scrolled};
 use crate::view_mode::ViewMode;
 use citer_chat::Conversation;
-use citer_core::ledger::{Outcome, Purpose};
 use leptos::prelude::*;
 use leptos::{ev, html};
 
@@ -41,6 +40,7 @@ pub fn App() -> impl IntoView {
     provide_context(chat.spending);
     provide_context(DeviceReport(RwSignal::new(false)));
     chat.network.follow();
+    chat.follow();
     Effect::new(move |before: Option<bool>| {
         let airplane = chat.network.airplane.get();
         if before.is_some_and(|before| before != airplane) && chat.engine.with_untracked(|e| e.info().is_some()) {
@@ -49,8 +49,7 @@ pub fn App() -> impl IntoView {
         airplane
     });
     let offline = Offline::start(chat.network, move |url, reason| {
-        let now = js_sys::Date::now();
-        chat.sent.add_request(Purpose::Other, &url, now, strings::shell::refused(&reason), Outcome::Refused);
+        chat.sent.refused(&url, strings::shell::refused(&reason));
     });
     provide_context(offline);
     provide_context(Models::new(chat.network, chat.sent));

@@ -76,6 +76,7 @@ pub const CARD_SCORE: &str = "Router score";
 pub const CARD_SLM: &str = "Small model";
 pub const CARD_LLM: &str = "Large model";
 pub const CARD_COMPUTE: &str = "Compute";
+pub const CARD_ASKED: &str = "Asked of";
 pub const CARD_WAIT: &str = "Wait: paid / hidden";
 pub const CARD_BYTES: &str = "Bytes sent / received";
 pub const CARD_TOKENS: &str = "Tokens sent / cached";
