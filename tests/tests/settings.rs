@@ -93,6 +93,9 @@ async fn a_system_prompt_survives_a_reload_and_reaches_the_server() {
     assert!(text(&page, "#settings-open").await.contains("system prompt, temperature 0.5"));
     page.mode("remote-only").await;
     page.ask("Where is the treasure?").await;
+    let asks = "return document.querySelector('#consent').open;";
+    page.value(Duration::from_secs(60), "consent is asked for", asks, |open| *open == json!(true)).await;
+    page.click("#consent-yes").await;
     page.finished().await;
     let told = fake.told();
     let last = told.last().unwrap();

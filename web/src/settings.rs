@@ -9,6 +9,8 @@ use citer_chat::settings::{Field, Form, HIGHEST_SEED, Wrong};
 use citer_chat::{Conversation, ConversationSettings};
 use leptos::ev;
 use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use web_sys::HtmlElement;
 
 /// A conversation that is not begun, with what the reader set for it or for all new ones.
 pub fn fresh() -> Conversation {
@@ -97,12 +99,23 @@ fn SettingsForm(form: RwSignal<Form>, wrong: RwSignal<Option<Wrong>>, open: RwSi
                 keep(settings);
                 open.set(false);
             }
-            Err(error) => wrong.set(Some(error)),
+            Err(error) => {
+                let field = document().get_element_by_id(field_id(error.field));
+                wrong.set(Some(error));
+                if let Some(field) = field.and_then(|field| field.dyn_into::<HtmlElement>().ok()) {
+                    // Focus fails only on elements that are not shown.
+                    let _ = field.focus();
+                }
+            }
         }
     };
     let has_no_place = move || chat.engine.with(|engine| engine.info().is_some_and(|info| !info.has_system));
-    let is_wrong = move |field: Field| wrong.with(|wrong| wrong.as_ref().is_some_and(|wrong| wrong.field == field));
-    let problem = move || wrong.with(|wrong| wrong.as_ref().map(|wrong| strings::sentence(&wrong.words)));
+    let problem = move |field: Field| {
+        Signal::derive(move || {
+            let found = wrong.get().filter(|wrong| wrong.field == field);
+            found.map(|wrong| strings::sentence(&wrong.words))
+        })
+    };
     view! {
         <p class="quiet">{words::INTRO}</p>
         <form class="settings" novalidate on:submit=save>
@@ -110,30 +123,31 @@ fn SettingsForm(form: RwSignal<Form>, wrong: RwSignal<Option<Wrong>>, open: RwSi
             <textarea
                 id="settings-system"
                 rows="5"
-                aria-describedby="settings-system-help"
-                aria-invalid=move || is_wrong(Field::System).to_string()
+                aria-describedby=move || described("settings-system-help", problem(Field::System).get().is_some())
+                aria-invalid=move || problem(Field::System).get().is_some().to_string()
                 prop:value=move || form.with(|form| form.system.clone())
                 on:input=move |event| form.update(|form| form.system = event_target_value(&event))
             ></textarea>
+            <Problem words=problem(Field::System)/>
             <p class="quiet" id="settings-system-help">
                 {words::SYSTEM_HELP}
                 <Show when=has_no_place>" "<span id="settings-no-place">{words::SYSTEM_NONE}</span></Show>
             </p>
             <NumberField
                 id="settings-temperature" label=words::TEMPERATURE help=words::TEMPERATURE_HELP
-                is_wrong=Signal::derive(move || is_wrong(Field::Temperature))
+                problem=problem(Field::Temperature)
                 value=Signal::derive(move || form.with(|form| form.temperature.clone()))
                 set=move |typed| form.update(|form| form.temperature = typed)
             />
             <NumberField
                 id="settings-top-p" label=words::TOP_P help=words::TOP_P_HELP
-                is_wrong=Signal::derive(move || is_wrong(Field::TopP))
+                problem=problem(Field::TopP)
                 value=Signal::derive(move || form.with(|form| form.top_p.clone()))
                 set=move |typed| form.update(|form| form.top_p = typed)
             />
             <NumberField
                 id="settings-seed" label=words::SEED help=words::SEED_HELP placeholder=words::SEED_NONE
-                is_wrong=Signal::derive(move || is_wrong(Field::Seed))
+                problem=problem(Field::Seed)
                 value=Signal::derive(move || form.with(|form| form.seed.clone()))
                 set=move |typed| form.update(|form| form.seed = typed)
             />
@@ -146,7 +160,6 @@ fn SettingsForm(form: RwSignal<Form>, wrong: RwSignal<Option<Wrong>>, open: RwSi
                 />
                 {words::DEFAULTS}
             </label>
-            <p class="failure" id="settings-problem" role="alert" hidden=move || problem().is_none()>{problem}</p>
             <div class="settings-buttons">
                 <button
                     type="button"
@@ -163,6 +176,28 @@ fn SettingsForm(form: RwSignal<Form>, wrong: RwSignal<Option<Wrong>>, open: RwSi
     }
 }
 
+/// What is wrong with the field above, if anything.
+#[component]
+fn Problem(words: Signal<Option<String>>) -> impl IntoView {
+    let said =
+        move || words.get().map(|words| view! { <p class="failure" id="settings-problem" role="alert">{words}</p> });
+    view! { {said} }
+}
+
+/// What a field is described by: its help, and what is wrong with it.
+fn described(help: &str, is_wrong: bool) -> String {
+    if is_wrong { format!("settings-problem {help}") } else { help.to_owned() }
+}
+
+fn field_id(field: Field) -> &'static str {
+    match field {
+        Field::System => "settings-system",
+        Field::Temperature => "settings-temperature",
+        Field::TopP => "settings-top-p",
+        Field::Seed => "settings-seed",
+    }
+}
+
 /// A number as it is typed: anything can be typed, so that what is wrong can be said.
 #[component]
 fn NumberField(
@@ -170,11 +205,13 @@ fn NumberField(
     label: &'static str,
     help: &'static str,
     #[prop(optional)] placeholder: &'static str,
-    is_wrong: Signal<bool>,
+    problem: Signal<Option<String>>,
     value: Signal<String>,
     set: impl Fn(String) + 'static,
 ) -> impl IntoView {
     let help_id = format!("{id}-help");
+    let help = (help_id.clone(), help);
+    let described_by = move || described(&help_id, problem.with(Option::is_some));
     view! {
         <label for=id>{label}</label>
         <input
@@ -183,11 +220,12 @@ fn NumberField(
             inputmode="decimal"
             autocomplete="off"
             placeholder=placeholder
-            aria-describedby=help_id.clone()
-            aria-invalid=move || is_wrong.get().to_string()
+            aria-describedby=described_by
+            aria-invalid=move || problem.with(Option::is_some).to_string()
             prop:value=move || value.get()
             on:input=move |event| set(event_target_value(&event))
         />
-        <p class="quiet" id=help_id>{help}</p>
+        <Problem words=problem/>
+        <p class="quiet" id=help.0>{help.1}</p>
     }
 }
