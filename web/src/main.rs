@@ -26,6 +26,7 @@ mod models;
 mod network;
 mod offline;
 mod privacy;
+mod processor;
 mod replay;
 mod samples;
 mod storage;

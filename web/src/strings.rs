@@ -8,6 +8,7 @@ pub mod ledger;
 pub mod measure;
 pub mod models;
 pub mod privacy;
+pub mod processor;
 pub mod shell;
 
 use citer_core::{Finish, ForcedReason, Mode, Source};

@@ -2,20 +2,23 @@
 //! plain operations or on the GPU by the fused path.
 
 use crate::{chat::ChatFormat, config::Config, error::EngineError, sampler::Sampler, tokenizer::Tokenizer};
-#[cfg(not(target_family = "wasm"))]
+#[cfg(feature = "cpu")]
 use crate::{decoder::Decoder, error::LoadError, plain::Plain, router::Router};
-#[cfg(not(target_family = "wasm"))]
+#[cfg(feature = "cpu")]
 use burn::tensor::Device;
-use citer_core::{Candidate, LocalModel, LocalStep, TokenId};
+use citer_core::{LocalModel, LocalStep, TokenId};
 use std::sync::Arc;
 
 /// Candidates reported with every step.
-pub const TOP: usize = citer_gpu::kernels::choose::TOP;
+pub const TOP: usize = 5;
+#[cfg(feature = "gpu")]
+const _: () = assert!(TOP == citer_gpu::kernels::choose::TOP);
 
 /// Where the decoder runs.
 enum Path {
-    #[cfg(not(target_family = "wasm"))]
+    #[cfg(feature = "cpu")]
     Plain(Box<Plain>),
+    #[cfg(feature = "gpu")]
     Fused(Box<citer_gpu::Decoder>),
 }
 
@@ -52,7 +55,7 @@ pub struct State {
     pub logits: Vec<f32>,
 }
 
-#[cfg(not(target_family = "wasm"))]
+#[cfg(feature = "cpu")]
 impl Engine {
     /// Puts the parts of a model of the shipped kind together, with its control tokens as chat format.
     pub fn new(
@@ -90,6 +93,7 @@ impl Engine {
     pub fn router(&self) -> Option<&Router> {
         match &self.path {
             Path::Plain(plain) => plain.router(),
+            #[cfg(feature = "gpu")]
             Path::Fused(_) => None,
         }
     }
@@ -97,6 +101,7 @@ impl Engine {
 
 impl Engine {
     /// A model on the GPU; see [`crate::fused`].
+    #[cfg(feature = "gpu")]
     pub(crate) fn on_gpu(
         config: Config,
         decoder: citer_gpu::Decoder,
@@ -134,10 +139,12 @@ impl Engine {
     }
 
     /// The decoder on the GPU, if it runs there.
+    #[cfg(feature = "gpu")]
     pub fn gpu(&mut self) -> Option<&mut citer_gpu::Decoder> {
         match &mut self.path {
+            #[cfg(feature = "gpu")]
             Path::Fused(decoder) => Some(decoder),
-            #[cfg(not(target_family = "wasm"))]
+            #[cfg(feature = "cpu")]
             Path::Plain(_) => None,
         }
     }
@@ -156,8 +163,9 @@ impl Engine {
     pub async fn forward(&mut self, tokens: &[TokenId]) -> Result<Output, EngineError> {
         self.check(tokens)?;
         match &mut self.path {
-            #[cfg(not(target_family = "wasm"))]
+            #[cfg(feature = "cpu")]
             Path::Plain(plain) => plain.forward(&self.config, tokens).await,
+            #[cfg(feature = "gpu")]
             Path::Fused(decoder) => {
                 let record = decoder.feed_alone(tokens).await?;
                 Ok(Output { logits: decoder.logits().await?, score: record.score })
@@ -171,8 +179,9 @@ impl Engine {
         self.check(tokens)?;
         let count = count.clamp(1, tokens.len());
         match &mut self.path {
-            #[cfg(not(target_family = "wasm"))]
+            #[cfg(feature = "cpu")]
             Path::Plain(plain) => plain.states(&self.config, tokens, count).await,
+            #[cfg(feature = "gpu")]
             Path::Fused(decoder) => {
                 let (needed, capacity) = (decoder.position() + tokens.len(), decoder.shape().capacity);
                 if needed > capacity {
@@ -197,8 +206,8 @@ impl LocalModel for Engine {
     type Error = EngineError;
 
     async fn feed(&mut self, tokens: &[TokenId]) -> Result<LocalStep, EngineError> {
-        let is_greedy = !self.sampler.samples();
-        if let (true, Path::Fused(decoder)) = (is_greedy, &mut self.path) {
+        #[cfg(feature = "gpu")]
+        if let (false, Path::Fused(decoder)) = (self.sampler.samples(), &mut self.path) {
             let vocab = self.config.vocab_size;
             if let Some(id) = tokens.iter().copied().find(|id| *id as usize >= vocab) {
                 return Err(EngineError::Token { id, vocab });
@@ -206,7 +215,8 @@ impl LocalModel for Engine {
             let watch = &mut self.watch;
             let go_on = |done, total| watch.as_mut().is_none_or(|watch| watch(done, total));
             let record = decoder.prefill(tokens, go_on).await?;
-            let top = record.top.into_iter().map(|(id, probability)| Candidate { id, probability }).collect();
+            let top =
+                record.top.into_iter().map(|(id, probability)| citer_core::Candidate { id, probability }).collect();
             return Ok(LocalStep { token: record.token, score: record.score, top });
         }
         let output = self.forward(tokens).await?;
@@ -217,24 +227,27 @@ impl LocalModel for Engine {
 
     fn position(&self) -> usize {
         match &self.path {
-            #[cfg(not(target_family = "wasm"))]
+            #[cfg(feature = "cpu")]
             Path::Plain(plain) => plain.cache().position(),
+            #[cfg(feature = "gpu")]
             Path::Fused(decoder) => decoder.position(),
         }
     }
 
     fn truncate(&mut self, position: usize) {
         match &mut self.path {
-            #[cfg(not(target_family = "wasm"))]
+            #[cfg(feature = "cpu")]
             Path::Plain(plain) => plain.truncate(position),
+            #[cfg(feature = "gpu")]
             Path::Fused(decoder) => decoder.truncate(position),
         }
     }
 
     fn capacity(&self) -> usize {
         match &self.path {
-            #[cfg(not(target_family = "wasm"))]
+            #[cfg(feature = "cpu")]
             Path::Plain(plain) => plain.cache().capacity(),
+            #[cfg(feature = "gpu")]
             Path::Fused(decoder) => decoder.shape().capacity,
         }
     }
