@@ -20,6 +20,9 @@ const FLAGS: [&str; 8] = [
 /// The same adapter everywhere.
 const WEBGPU: [&str; 2] = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
 
+/// A host whose pages come over an insecure connection.
+pub const INSECURE: &str = "citer.test";
+
 /// A browser with a fresh profile.
 pub struct Browser {
     /// The session.
@@ -39,14 +42,9 @@ impl Browser {
         Self::agreed(&WEBGPU, preferences).await
     }
 
-    /// A browser that has no WebGPU at all.
+    /// A browser without an adapter for WebGPU. It finds [`INSECURE`] on this machine.
     pub async fn without_webgpu() -> Self {
-        Self::agreed(&["--disable-blink-features=WebGPU"], json!({})).await
-    }
-
-    /// A browser that has WebGPU and no adapter for it.
-    pub async fn without_adapter() -> Self {
-        Self::agreed(&["--disable-gpu"], json!({})).await
+        Self::agreed(&["--disable-gpu", "--host-resolver-rules=MAP citer.test 127.0.0.1"], json!({})).await
     }
 
     /// A private window.

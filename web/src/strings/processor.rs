@@ -26,5 +26,5 @@ pub fn note(why: &Why) -> String {
             .to_owned(),
         Why::Came => "because there was no graphics adapter when it started. There is one now.".to_owned(),
     };
-    format!("The model runs on the processor, {why} Answers come more slowly.")
+    format!("The model runs on the processor, {why} Answers may come more slowly.")
 }
