@@ -1,6 +1,7 @@
 //! The engine on the processor, where there is no WebGPU or it failed: the reader is told so, and what gives the page WebGPU.
 
 use crate::chat::Chat;
+use crate::storage;
 use crate::strings::processor as words;
 use js_sys::{Function, Promise, Reflect};
 use leptos::prelude::*;
@@ -40,6 +41,23 @@ impl Why {
         if get(&window(), "isSecureContext").is_truthy() { Self::NoWebGpu } else { Self::Insecure }
     }
 
+    /// For what is remembered.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::Failed(_) => "failed",
+            Self::Insecure => "insecure",
+            Self::NoWebGpu => "no-webgpu",
+            Self::NoAdapter => "no-adapter",
+            Self::Came => "came",
+        }
+    }
+
+    /// Whether the reader has read it on an earlier visit; a failure is always news.
+    fn is_known(&self) -> bool {
+        !self.may_end() && storage::get(storage::PROCESSOR).as_deref() == Some(self.name())
+    }
+
     /// Whether another try may find a graphics device.
     fn may_end(&self) -> bool {
         matches!(self, Self::Failed(_) | Self::Came)
@@ -67,11 +85,23 @@ pub fn ProcessorNote() -> impl IntoView {
     view! {
         <div role="status">
             {move || {
-                why.get().filter(|_| !is_read.get()).map(|why| {
+                why.get().filter(|why| !is_read.get() && !why.is_known()).map(|why| {
                     let again = why.may_end();
+                    let name = why.name();
                     view! {
                         <section class="processor-note" id="processor-note">
-                            <p>{words::note(&why)}</p>
+                            <div class="processor-words">
+                                <p>{words::note(&why)}</p>
+                                {words::advice(&why)
+                                    .map(|advice| {
+                                        view! {
+                                            <details>
+                                                <summary>{words::WHAT_TO_DO}</summary>
+                                                <p>{advice}</p>
+                                            </details>
+                                        }
+                                    })}
+                            </div>
                             <div class="buttons">
                                 <Show when=move || again>
                                     <button
@@ -87,7 +117,10 @@ pub fn ProcessorNote() -> impl IntoView {
                                     type="button"
                                     class="button"
                                     id="processor-read"
-                                    on:click=move |_| is_read.set(true)
+                                    on:click=move |_| {
+                                        storage::set(storage::PROCESSOR, name);
+                                        is_read.set(true);
+                                    }
                                 >
                                     {words::READ}
                                 </button>

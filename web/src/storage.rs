@@ -28,6 +28,8 @@ pub const KEY: &str = "citer.key";
 pub const AIRPLANE: &str = "citer.airplane";
 /// Origins that may be asked besides the page's own.
 pub const ALLOWED: &str = "citer.allowed";
+/// Why the engine runs on the processor, once the reader has read it.
+pub const PROCESSOR: &str = "citer.processor";
 /// How answers are shown.
 pub const VIEW: &str = "citer.view";
 /// Light or dark.

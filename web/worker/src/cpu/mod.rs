@@ -19,8 +19,6 @@ const NAME: &str = "processor (burn-flex)";
 const FLOAT: u64 = 4;
 /// Most bytes of weights and cache: a page's memory ends at 4 GiB, and a tensor is held twice while it is loaded.
 const MOST: u64 = 1 << 30;
-/// Largest tensor.
-const LARGEST: u64 = 512 << 20;
 
 /// The processor.
 pub struct Device;
@@ -83,7 +81,7 @@ pub fn kernels(_engine: &mut Model) -> Vec<Kernel> {
 
 /// What a model may take.
 pub async fn limits() -> Limits {
-    Limits { memory: Some(MOST), max_buffer: LARGEST, max_binding: LARGEST }
+    Limits { memory: Some(MOST), max_buffer: MOST, max_binding: MOST }
 }
 
 /// No speed is predicted.
