@@ -6,6 +6,7 @@
 pub mod browser;
 pub mod columns;
 pub mod folder;
+pub mod http;
 pub mod llama_cpp;
 pub mod models;
 pub mod native;

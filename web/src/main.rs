@@ -19,6 +19,7 @@ mod files;
 mod header;
 mod layout;
 mod ledger;
+mod limits;
 mod measure;
 mod message;
 mod meter;

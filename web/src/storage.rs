@@ -20,6 +20,10 @@ pub const MARKS: &str = "citer.marks";
 pub const RELEASED: &str = "citer.released";
 /// What was sent.
 pub const LEDGER: &str = "citer.ledger";
+/// What the large model's help may cost.
+pub const LIMITS: &str = "citer.limits";
+/// What was spent today.
+pub const SPENT: &str = "citer.spent";
 /// The servers of the LLM.
 pub const ENDPOINTS: &str = "citer.endpoints";
 /// Keys that the reader wants kept.
