@@ -8,6 +8,7 @@ use crate::limits::Spending;
 use crate::measure::KeptBatch;
 use crate::network::Network;
 use crate::privacy::Privacy;
+use crate::processor::Why;
 use crate::{address, settings, storage, strings};
 use citer_chat::batch::{Batch, Setting};
 use citer_chat::{Conversation, Request, State, Token};
@@ -81,6 +82,8 @@ pub struct Chat {
     busy: StoredValue<Option<u64>>,
     /// The model of the library that is used; none means the shipped one.
     pub model: RwSignal<Option<String>>,
+    /// Why the processor is to be used whatever WebGPU offers, if it is.
+    pub processor: RwSignal<Option<Why>>,
     /// Counts the worker's deaths.
     revival: StoredValue<Revival>,
     /// Counts the workers, so that a restart that was overtaken does nothing.
@@ -120,6 +123,7 @@ impl Chat {
             worker: StoredValue::new_local(None),
             busy: StoredValue::new(None),
             model: RwSignal::new(storage::get(storage::MODEL)),
+            processor: RwSignal::new(address::wants_processor().then_some(Why::Asked)),
             revival: StoredValue::new(Revival::default()),
             generation: StoredValue::new(0),
             fault: StoredValue::new(true),
@@ -272,6 +276,31 @@ impl Chat {
         self.begin();
     }
 
+    /// Gives WebGPU another try.
+    pub fn use_webgpu(self) {
+        self.processor.set(None);
+        self.restart();
+    }
+
+    /// Goes on with the shipped model on the processor, because the graphics device failed; `false` where it runs there
+    /// already, or another model is wanted.
+    fn use_processor(self, error: &str) -> bool {
+        let is_there = self.processor.with_untracked(Option::is_some)
+            || self.engine.with_untracked(|engine| engine.info().is_some_and(|info| info.on_processor));
+        if is_there || self.model.with_untracked(Option::is_some) {
+            return false;
+        }
+        self.processor.set(Some(Why::Failed(error.to_owned())));
+        self.kernels.set(Vec::new());
+        self.engine.set(EngineState::starting());
+        if let Some(answer) = self.interrupted().map(|found| found.id) {
+            let text = format!("{} {}", strings::sentence(error), strings::processor::TOLD);
+            self.change(answer, |conversation| conversation.add_notice(answer, text));
+        }
+        self.begin();
+        true
+    }
+
     /// Runs a model of the library, or the shipped one, from now on.
     pub fn use_model(self, model: Option<String>) {
         storage::set(storage::MODEL, model.as_deref().unwrap_or_default());
@@ -293,7 +322,8 @@ impl Chat {
         // A question of a batch is asked again from its beginning.
         self.batch_answer.set_value(None);
         self.server.set(ServerState::Unknown);
-        match EngineWorker::start(self.sent, move |message| self.hear(message)) {
+        let on_processor = self.processor.with_untracked(Option::is_some);
+        match EngineWorker::start_on(on_processor, self.sent, move |message| self.hear(message)) {
             Ok(worker) => self.worker.set_value(Some(worker)),
             Err(error) => self.engine.set(EngineState::Failed(error)),
         }
@@ -532,6 +562,13 @@ impl Chat {
             }
             FromWorker::Elsewhere => self.engine.set(EngineState::Elsewhere),
             FromWorker::Died(death) => self.revive(&death),
+            FromWorker::NoDevice { error } => {
+                self.worker.with_value(|worker| worker.iter().for_each(EngineWorker::end));
+                if !self.use_processor(&error) {
+                    self.fail_open();
+                    self.engine.set(EngineState::Failed(error));
+                }
+            }
             // The library and the benchmark have workers of their own.
             FromWorker::Library(_) | FromWorker::Bench { .. } | FromWorker::Request(_) => {}
             FromWorker::Kernels { kernels } => self.kernels.set(kernels),
@@ -627,6 +664,8 @@ impl Chat {
                 };
                 set_timeout(start, Duration::from_millis(after_ms.into()));
             }
+            // A device that is lost again and again is no device.
+            Some(Next::GiveUp(_)) if self.use_processor(&death.to_string()) => {}
             Some(Next::GiveUp(error)) => {
                 self.fail_open();
                 self.engine.set(EngineState::Failed(error));

@@ -62,6 +62,7 @@ fn EngineStatus() -> impl IntoView {
     let words = move || {
         chat.engine.with(|engine| match engine {
             EngineState::Loading { stage, .. } => stage.clone(),
+            EngineState::Ready(info) if info.on_processor => strings::processor::READY.to_owned(),
             EngineState::Ready(_) => strings::ENGINE_READY.to_owned(),
             EngineState::Elsewhere => strings::ELSEWHERE.to_owned(),
             EngineState::Failed(_) => strings::ENGINE_FAILED.to_owned(),

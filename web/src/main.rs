@@ -29,6 +29,7 @@ mod models;
 mod network;
 mod offline;
 mod privacy;
+mod processor;
 mod replay;
 mod samples;
 mod settings;

@@ -9,6 +9,7 @@ pub mod limits;
 pub mod measure;
 pub mod models;
 pub mod privacy;
+pub mod processor;
 pub mod settings;
 pub mod shell;
 

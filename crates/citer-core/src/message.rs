@@ -222,6 +222,11 @@ pub enum FromWorker {
         /// What is wrong and what to do.
         error: String,
     },
+    /// This worker's device cannot run the engine; the processor can.
+    NoDevice {
+        /// What is wrong.
+        error: String,
+    },
     /// The worker cannot go on; a new one can.
     Died(Death),
     /// Another tab runs the engine; this one waits until it ends, or takes over when told to.
@@ -257,8 +262,11 @@ pub struct EngineInfo {
     pub model: String,
     /// Number of its parameters.
     pub parameters: u64,
-    /// The graphics adapter, as the browser names it, and its backend (`WebGpu`).
+    /// The graphics adapter, as the browser names it, and its backend (`WebGpu`), or the processor.
     pub adapter: String,
+    /// Whether it runs on the processor, because there is no WebGPU or it failed.
+    #[serde(default)]
+    pub on_processor: bool,
     /// The threshold recommended by the router's card.
     pub threshold: f32,
     /// Milliseconds to load and warm up.

@@ -113,6 +113,7 @@ fn worker_to_page() {
     round(FromWorker::Started, "started");
     round(FromWorker::Loading { stage: "weights".into(), progress: 0.3 }, "loading");
     let info = EngineInfo {
+        on_processor: false,
         model: "small".into(),
         parameters: 1_000_000,
         adapter: "any (WebGpu)".into(),

@@ -2,20 +2,23 @@
 //! plain operations or on the GPU by the fused path.
 
 use crate::{chat::ChatFormat, config::Config, error::EngineError, sampler::Sampler, tokenizer::Tokenizer};
-#[cfg(not(target_family = "wasm"))]
+#[cfg(feature = "cpu")]
 use crate::{decoder::Decoder, error::LoadError, plain::Plain, router::Router};
-#[cfg(not(target_family = "wasm"))]
+#[cfg(feature = "cpu")]
 use burn::tensor::Device;
-use citer_core::{Candidate, LocalModel, LocalStep, Sampling, TokenId};
+use citer_core::{LocalModel, LocalStep, Sampling, TokenId};
 use std::sync::Arc;
 
 /// Candidates reported with every step.
-pub const TOP: usize = citer_gpu::kernels::choose::TOP;
+pub const TOP: usize = 5;
+#[cfg(feature = "gpu")]
+const _: () = assert!(TOP == citer_gpu::kernels::choose::TOP);
 
 /// Where the decoder runs.
 enum Path {
-    #[cfg(not(target_family = "wasm"))]
+    #[cfg(feature = "cpu")]
     Plain(Box<Plain>),
+    #[cfg(feature = "gpu")]
     Fused(Box<citer_gpu::Decoder>),
 }
 
@@ -52,7 +55,7 @@ pub struct State {
     pub logits: Vec<f32>,
 }
 
-#[cfg(not(target_family = "wasm"))]
+#[cfg(feature = "cpu")]
 impl Engine {
     /// Puts the parts of a model of the shipped kind together, with its control tokens as chat format.
     pub fn new(
@@ -90,6 +93,7 @@ impl Engine {
     pub fn router(&self) -> Option<&Router> {
         match &self.path {
             Path::Plain(plain) => plain.router(),
+            #[cfg(feature = "gpu")]
             Path::Fused(_) => None,
         }
     }
@@ -97,6 +101,7 @@ impl Engine {
 
 impl Engine {
     /// A model on the GPU; see [`crate::fused`].
+    #[cfg(feature = "gpu")]
     pub(crate) fn on_gpu(
         config: Config,
         decoder: citer_gpu::Decoder,
@@ -134,10 +139,12 @@ impl Engine {
     }
 
     /// The decoder on the GPU, if it runs there.
+    #[cfg(feature = "gpu")]
     pub fn gpu(&mut self) -> Option<&mut citer_gpu::Decoder> {
         match &mut self.path {
+            #[cfg(feature = "gpu")]
             Path::Fused(decoder) => Some(decoder),
-            #[cfg(not(target_family = "wasm"))]
+            #[cfg(feature = "cpu")]
             Path::Plain(_) => None,
         }
     }
@@ -156,8 +163,9 @@ impl Engine {
     pub async fn forward(&mut self, tokens: &[TokenId]) -> Result<Output, EngineError> {
         self.check(tokens)?;
         match &mut self.path {
-            #[cfg(not(target_family = "wasm"))]
+            #[cfg(feature = "cpu")]
             Path::Plain(plain) => plain.forward(&self.config, tokens).await,
+            #[cfg(feature = "gpu")]
             Path::Fused(decoder) => {
                 let record = decoder.feed_alone(tokens).await?;
                 Ok(Output { logits: decoder.logits().await?, score: record.score })
@@ -171,8 +179,9 @@ impl Engine {
         self.check(tokens)?;
         let count = count.clamp(1, tokens.len());
         match &mut self.path {
-            #[cfg(not(target_family = "wasm"))]
+            #[cfg(feature = "cpu")]
             Path::Plain(plain) => plain.states(&self.config, tokens, count).await,
+            #[cfg(feature = "gpu")]
             Path::Fused(decoder) => {
                 let (needed, capacity) = (decoder.position() + tokens.len(), decoder.shape().capacity);
                 if needed > capacity {
@@ -204,14 +213,16 @@ impl LocalModel for Engine {
         self.check(tokens)?;
         let known = self.tokenizer.vocab_size();
         let output = match &mut self.path {
-            #[cfg(not(target_family = "wasm"))]
+            #[cfg(feature = "cpu")]
             Path::Plain(plain) => plain.forward(&self.config, tokens).await?,
+            #[cfg(feature = "gpu")]
             Path::Fused(decoder) => {
                 let watch = &mut self.watch;
                 let go_on = |done, total| watch.as_mut().is_none_or(|watch| watch(done, total));
                 if !self.sampler.draws() {
                     let record = decoder.prefill(tokens, go_on).await?;
-                    let top = record.top.into_iter().map(|(id, probability)| Candidate { id, probability }).collect();
+                    let top = record.top.into_iter();
+                    let top = top.map(|(id, probability)| citer_core::Candidate { id, probability }).collect();
                     return Ok(LocalStep { token: record.token, score: record.score, top });
                 }
                 // What is drawn depends on all logits, so nothing runs ahead of reading them.
@@ -226,24 +237,27 @@ impl LocalModel for Engine {
 
     fn position(&self) -> usize {
         match &self.path {
-            #[cfg(not(target_family = "wasm"))]
+            #[cfg(feature = "cpu")]
             Path::Plain(plain) => plain.cache().position(),
+            #[cfg(feature = "gpu")]
             Path::Fused(decoder) => decoder.position(),
         }
     }
 
     fn truncate(&mut self, position: usize) {
         match &mut self.path {
-            #[cfg(not(target_family = "wasm"))]
+            #[cfg(feature = "cpu")]
             Path::Plain(plain) => plain.truncate(position),
+            #[cfg(feature = "gpu")]
             Path::Fused(decoder) => decoder.truncate(position),
         }
     }
 
     fn capacity(&self) -> usize {
         match &self.path {
-            #[cfg(not(target_family = "wasm"))]
+            #[cfg(feature = "cpu")]
             Path::Plain(plain) => plain.cache().capacity(),
+            #[cfg(feature = "gpu")]
             Path::Fused(decoder) => decoder.shape().capacity,
         }
     }

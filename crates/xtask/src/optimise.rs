@@ -7,8 +7,8 @@ use std::{
     path::Path,
 };
 
-/// Only what browsers with WebGPU have: all features at once would write wasm that they refuse.
-const FLAGS: [&str; 7] = [
+/// Only what browsers have: all features at once would write wasm that they refuse.
+const FLAGS: [&str; 8] = [
     "-Oz",
     "--enable-bulk-memory",
     "--enable-sign-ext",
@@ -16,6 +16,7 @@ const FLAGS: [&str; 7] = [
     "--enable-nontrapping-float-to-int",
     "--enable-reference-types",
     "--enable-multivalue",
+    "--enable-simd",
 ];
 
 /// Replaces `file` by its optimised form.
