@@ -575,6 +575,7 @@ impl Chat {
             FromWorker::Server { available, detail, .. } => self.found(available, detail),
             FromWorker::Token { answer, event, .. } if self.is_of_batch(answer) => {
                 self.revival.update_value(Revival::lives);
+                self.spending.count(std::iter::once(&event));
                 self.batch_answer.update_value(|running| {
                     if let Some((_, text, split)) = running {
                         text.push_str(&event.text);
@@ -822,7 +823,8 @@ impl Chat {
             batch.as_ref().and_then(|batch| batch.next().map(|(question, setting)| (question.prompt.clone(), setting)))
         });
         let Some((question, setting)) = next else { return self.batch_runs.set(false) };
-        let settings = setting.settings();
+        // A batch measures, so only what is left of the day may end its escalation.
+        let settings = Settings { day: self.spending.day(), ..setting.settings() };
         if settings.mode != Mode::LocalOnly && self.must_wait_for_consent() {
             return;
         }
