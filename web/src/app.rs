@@ -15,7 +15,7 @@ use crate::message::Message;
 use crate::meter::Panel;
 use crate::models::{Models, ModelsDialog};
 use crate::offline::{NewVersion, Offline};
-use crate::privacy::{ConsentDialog, LockSwitch, Spans};
+use crate::privacy::{ConsentDialog, Spans};
 use crate::samples::Samples;
 use crate::strings;
 use crate::token_card::{Shown, TokenCard, scrolled};
@@ -138,7 +138,6 @@ pub fn App() -> impl IntoView {
                     <Composer/>
                     <Spans/>
                     <Controls/>
-                    <LockSwitch/>
                 </div>
             </main>
             <Announcer/>

@@ -203,6 +203,7 @@ pub fn AirplaneSwitch() -> impl IntoView {
             }
         >
             <span aria-hidden="true">"✈"</span>
+            <span class="folded-words">{words::AIRPLANE}</span>
         </button>
     }
 }
