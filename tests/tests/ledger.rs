@@ -60,7 +60,10 @@ async fn every_request_is_a_row_and_all_counts_agree() {
     assert_eq!(tokens.iter().filter_map(|row| row.bytes_sent).sum::<u64>(), spent.bytes_sent);
     assert_eq!(tokens.iter().filter_map(|row| row.bytes_received).sum::<u64>(), spent.bytes_received);
     assert_eq!(tokens.iter().map(|row| row.tokens_sent).sum::<u64>(), spent.tokens_sent);
-    assert_eq!(rows.iter().filter_map(|row| row.bytes_sent).sum::<u64>(), asked.iter().map(|asked| asked.bytes).sum());
+    assert_eq!(
+        rows.iter().filter_map(|row| row.bytes_sent).sum::<u64>(),
+        asked.iter().map(|asked| asked.bytes).sum::<u64>()
+    );
     let summary = page.script("return document.querySelector('article[data-answer]').textContent;", vec![]).await;
     assert!(summary.as_str().unwrap().contains(&format!("for {} request", spent.calls)), "{summary}");
     let agreed = rows.iter().filter(|row| row.outcome == "agreed").count() as u64;

@@ -16,7 +16,7 @@ use crate::message::Message;
 use crate::meter::Panel;
 use crate::models::{Models, ModelsDialog};
 use crate::offline::{NewVersion, Offline};
-use crate::privacy::{ConsentDialog, LockSwitch, Spans};
+use crate::privacy::{ConsentDialog, Spans};
 use crate::processor::ProcessorNote;
 use crate::samples::Samples;
 use crate::strings;
@@ -147,7 +147,6 @@ pub fn App() -> impl IntoView {
                     <Composer/>
                     <Spans/>
                     <Controls/>
-                    <LockSwitch/>
                 </div>
             </main>
             <Announcer/>

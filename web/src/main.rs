@@ -17,6 +17,7 @@ mod endpoints;
 mod engine;
 mod engine_error;
 mod files;
+mod fold;
 mod header;
 mod layout;
 mod ledger;

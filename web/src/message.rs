@@ -23,7 +23,7 @@ pub fn Message(id: u64) -> impl IntoView {
         chat.conversation.with(|c| c.get(id).map_or(State::Failed(String::new()), |exchange| exchange.state.clone()))
     });
     let share_read = Memo::new(move |_| chat.conversation.with(|c| c.get(id).and_then(|exchange| exchange.read)));
-    let blocks = Signal::derive(move || {
+    let blocks = Memo::new(move |_| {
         let end = chat.engine.with_untracked(|engine| engine.info().map(|info| info.end_token));
         state.track();
         count.track();
@@ -61,9 +61,7 @@ pub fn Message(id: u64) -> impl IntoView {
             aria-busy=move || state.with(is_streaming).to_string()
         >
             <TokenText answer=id>
-                <For each=move || blocks.get() key=|block| block.key let:block>
-                    {block.view()}
-                </For>
+                <layout::Blocks blocks/>
             </TokenText>
             {move || (state.with(is_streaming) && count.get() == 0).then(|| {
                 let words = match (state.get(), share_read.get()) {

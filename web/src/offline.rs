@@ -246,6 +246,7 @@ pub fn AirplaneSwitch() -> impl IntoView {
             }
         >
             <span aria-hidden="true">"✈"</span>
+            <span class="folded-words">{words::AIRPLANE}</span>
         </button>
     }
 }

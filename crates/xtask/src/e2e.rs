@@ -3,11 +3,12 @@
 use crate::{browser, command, failure::Failure, place::Place, step::Steps, tools};
 
 /// The tests of `cargo xtask e2e`.
-pub const ALL: [&str; 12] = [
+pub const ALL: [&str; 13] = [
     "bench",
     "browser",
     "chat",
     "cpu",
+    "craft",
     "endpoints",
     "ledger",
     "library",

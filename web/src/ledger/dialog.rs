@@ -27,7 +27,7 @@ pub fn LedgerButton() -> impl IntoView {
             on:click=move |_| sent.open.set(true)
         >
             <span class="live" aria-hidden="true"></span>
-            <span>{words::SENT}" "<span id="sent-count">{move || count.get()}</span></span>
+            <span><span class="sent-word">{words::SENT}" "</span><span id="sent-count">{move || count.get()}</span></span>
         </button>
     }
 }
