@@ -116,6 +116,7 @@ fn SettingsForm(form: RwSignal<Form>, wrong: RwSignal<Option<Wrong>>, open: RwSi
             found.map(|wrong| strings::sentence(&wrong.words))
         })
     };
+    let no_system = problem(Field::System);
     view! {
         <p class="quiet">{words::INTRO}</p>
         <form class="settings" novalidate on:submit=save>
@@ -123,12 +124,12 @@ fn SettingsForm(form: RwSignal<Form>, wrong: RwSignal<Option<Wrong>>, open: RwSi
             <textarea
                 id="settings-system"
                 rows="5"
-                aria-describedby=move || described("settings-system-help", problem(Field::System).get().is_some())
-                aria-invalid=move || problem(Field::System).get().is_some().to_string()
+                aria-describedby=move || described("settings-system-help", no_system.with(Option::is_some))
+                aria-invalid=move || no_system.with(Option::is_some).to_string()
                 prop:value=move || form.with(|form| form.system.clone())
                 on:input=move |event| form.update(|form| form.system = event_target_value(&event))
             ></textarea>
-            <Problem words=problem(Field::System)/>
+            <Problem words=no_system/>
             <p class="quiet" id="settings-system-help">
                 {words::SYSTEM_HELP}
                 <Show when=has_no_place>" "<span id="settings-no-place">{words::SYSTEM_NONE}</span></Show>
