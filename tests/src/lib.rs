@@ -7,6 +7,7 @@ pub mod browser;
 pub mod columns;
 pub mod endpoint;
 pub mod folder;
+pub mod http;
 pub mod llama_cpp;
 pub mod models;
 pub mod native;

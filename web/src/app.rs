@@ -10,6 +10,7 @@ use crate::endpoints::EndpointsDialog;
 use crate::engine_error::EngineError;
 use crate::header::Header;
 use crate::ledger::LedgerDialog;
+use crate::limits::LimitsDialog;
 use crate::measure::{Measure, MeasureDialog};
 use crate::message::Message;
 use crate::meter::Panel;
@@ -36,6 +37,7 @@ pub fn App() -> impl IntoView {
     provide_context(chat.network);
     provide_context(chat.endpoints);
     provide_context(chat.sent);
+    provide_context(chat.spending);
     provide_context(DeviceReport(RwSignal::new(false)));
     chat.network.follow();
     chat.follow();
@@ -146,6 +148,7 @@ pub fn App() -> impl IntoView {
             <ModelsDialog/>
             <EndpointsDialog/>
             <LedgerDialog/>
+            <LimitsDialog/>
             <DeviceDialog/>
             <ConsentDialog/>
             <MeasureDialog/>

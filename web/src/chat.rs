@@ -4,6 +4,7 @@ use crate::chats::{self, Chats};
 use crate::endpoints::Endpoints;
 use crate::engine::{EngineState, EngineWorker, ServerState};
 use crate::ledger::Sent;
+use crate::limits::Spending;
 use crate::measure::KeptBatch;
 use crate::network::Network;
 use crate::privacy::Privacy;
@@ -63,6 +64,8 @@ pub struct Chat {
     pub endpoints: Endpoints,
     /// What was sent.
     pub sent: Sent,
+    /// What the large model's help may cost.
+    pub spending: Spending,
     /// What the reader decided about sending.
     pub privacy: Privacy,
     /// The kernel variants that were tried.
@@ -108,6 +111,7 @@ impl Chat {
             network: Network::default(),
             endpoints: Endpoints::default(),
             sent: Sent::default(),
+            spending: Spending::default(),
             privacy: Privacy::default(),
             kernels: RwSignal::default(),
             fresh: StoredValue::new(Vec::new()),
@@ -297,8 +301,13 @@ impl Chat {
 
     /// The threshold in force.
     pub fn threshold(self) -> f32 {
-        let recommended = || self.engine.with(|engine| engine.info().map(|info| info.threshold));
-        self.chosen_threshold.get().or_else(recommended).unwrap_or(Settings::default().threshold)
+        self.chosen_threshold.get().unwrap_or_else(|| self.recommended())
+    }
+
+    /// The threshold that the router's card recommends.
+    pub fn recommended(self) -> f32 {
+        let card = self.engine.with(|engine| engine.info().map(|info| info.threshold));
+        card.unwrap_or(Settings::default().threshold)
     }
 
     /// The reader moves the threshold.
@@ -489,6 +498,7 @@ impl Chat {
         let fresh = self.fresh.try_update_value(std::mem::take).unwrap_or_default();
         for tokens in fresh.chunk_by(|one, next| one.0 == next.0) {
             let Some(answer) = tokens.first().map(|(answer, _)| *answer) else { continue };
+            self.spending.count(tokens.iter().map(|(_, token)| &token.event));
             self.change(answer, |conversation| {
                 tokens.iter().for_each(|(_, token)| conversation.add_token(answer, token.clone()));
             });
@@ -684,7 +694,10 @@ impl Chat {
         let (mode, threshold) = untrack(|| (self.mode.get(), self.threshold()));
         // An answer that goes on is made as it was begun.
         let prices = untrack(|| self.endpoints.prices());
-        let mut settings = settings.unwrap_or_else(|| Settings { mode, threshold, prices, ..Settings::default() });
+        let mut settings = settings.unwrap_or_else(|| {
+            let spent = self.conversation.with_untracked(Conversation::spent);
+            self.spending.apply(Settings { mode, threshold, prices, ..Settings::default() }, spent)
+        });
         let kept = self.privacy.keeps(&turns).filter(|_| settings.mode != Mode::LocalOnly);
         if kept.is_some() {
             settings.mode = Mode::LocalOnly;

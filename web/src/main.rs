@@ -20,6 +20,7 @@ mod files;
 mod header;
 mod layout;
 mod ledger;
+mod limits;
 mod lock;
 mod measure;
 mod message;

@@ -18,6 +18,10 @@ pub const LOCKED: &str = "citer.locked";
 pub const MARKS: &str = "citer.marks";
 /// Texts that look sensitive and may be sent all the same.
 pub const RELEASED: &str = "citer.released";
+/// What the large model's help may cost.
+pub const LIMITS: &str = "citer.limits";
+/// What was spent today.
+pub const SPENT: &str = "citer.spent";
 /// The servers of the LLM.
 pub const ENDPOINTS: &str = "citer.endpoints";
 /// Keys that the reader wants kept.

@@ -5,6 +5,7 @@ pub mod chats;
 pub mod device;
 pub mod endpoints;
 pub mod ledger;
+pub mod limits;
 pub mod measure;
 pub mod models;
 pub mod privacy;
