@@ -92,6 +92,9 @@ async fn light(page: &Page<'_>, endpoint: &Endpoint, question: &str) {
     let under_way = sent::rows(page).await;
     assert!(of(&under_way, endpoint.url()).iter().any(|row| row.outcome == "started"), "{under_way:?}");
     page.click("#sent-open").await;
+    let seen = "return Number(document.querySelector('#disclosed').dataset.seen);";
+    page.value(PATIENCE, "what is under way has left", seen, |seen| seen.as_u64().unwrap() >= question.len() as u64)
+        .await;
     page.shot("sent-under-way").await;
     sent::close(page).await;
     endpoint.set(Way::Pass);

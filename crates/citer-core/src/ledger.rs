@@ -321,6 +321,13 @@ impl Ledger {
         self.rows.values().any(|row| row.outcome == Outcome::Started && row.window() != own)
     }
 
+    /// Whether a token of this conversation is being asked for.
+    pub fn is_asking_for(&self, conversation: &str) -> bool {
+        let mut open =
+            self.rows.values().filter(|row| row.outcome == Outcome::Started && row.purpose == Purpose::Token);
+        open.any(|row| row.conversation.as_deref() == Some(conversation))
+    }
+
     /// Forgets everything that is over.
     pub fn clear(&mut self) {
         self.rows.retain(|_, row| row.outcome == Outcome::Started);
@@ -423,13 +430,19 @@ pub struct Disclosure {
 }
 
 /// What of a conversation was sent: of an answer, everything before its last token that was asked for, its question
-/// included, whether the request succeeded or not. With `history` a question takes along all that was said before.
-pub fn disclosure<'a, E>(exchanges: impl IntoIterator<Item = (&'a str, E)>, history: bool) -> Disclosure
+/// included, whether the request succeeded or not. With `history` a question takes along all that was said before. A
+/// request that is `under_way` has taken the last answer along, as far as it came.
+pub fn disclosure<'a, E>(
+    exchanges: impl IntoIterator<Item = (&'a str, E)>,
+    history: bool,
+    under_way: bool,
+) -> Disclosure
 where
     E: IntoIterator<Item = &'a TokenEvent>,
 {
     let mut total = Disclosure::default();
-    for (question, events) in exchanges {
+    let mut exchanges = exchanges.into_iter().peekable();
+    while let Some((question, events)) = exchanges.next() {
         let mut so_far = question.len() as u64;
         let mut seen = 0;
         for event in events {
@@ -437,6 +450,9 @@ where
                 seen = so_far;
             }
             so_far += event.text.len() as u64;
+        }
+        if under_way && exchanges.peek().is_none() {
+            seen = so_far;
         }
         if seen > 0 {
             total.seen = if history { total.all + seen } else { total.seen + seen };
@@ -564,7 +580,7 @@ mod tests {
         let of = |events: &[TokenEvent], history| {
             let all = [("hello", events), ("you", &[local()][..])];
             let rest: Vec<(&str, Vec<TokenEvent>)> = all.iter().map(|(q, e)| (*q, e.to_vec())).collect();
-            disclosure(rest.iter().map(|(q, e)| (*q, e)), history)
+            disclosure(rest.iter().map(|(q, e)| (*q, e)), history, false)
         };
         assert_eq!(of(&[local()], false), Disclosure { seen: 0, all: 14 });
         assert_eq!(of(&asked(Source::Agreed), false), Disclosure { seen: 8, all: 19 });
@@ -573,7 +589,10 @@ mod tests {
         let remote = event(Source::Remote, "x");
         let two = [("one", vec![local()]), ("two", vec![remote])];
         let two = || two.iter().map(|(q, e)| (*q, e));
-        assert_eq!(disclosure(two(), true).seen, 9, "what was said before went along");
-        assert_eq!(disclosure(two(), false).seen, 3);
+        assert_eq!(disclosure(two(), true, false).seen, 9, "what was said before went along");
+        assert_eq!(disclosure(two(), false, false).seen, 3);
+        assert_eq!(disclosure(two(), false, true).seen, 4, "what is under way has left");
+        let none = [("one", vec![local()])];
+        assert_eq!(disclosure(none.iter().map(|(q, e)| (*q, e)), false, true), Disclosure { seen: 6, all: 6 });
     }
 }
