@@ -112,6 +112,7 @@ mod tests {
     fn the_example_of_the_readme_is_read() {
         let readme = include_str!("../README.md");
         let example = readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        assert_eq!(example, include_str!("../gateway.toml"));
         let file = ConfigFile::parse(example).unwrap();
         assert!(!file.upstreams.is_empty() && !file.keys.is_empty());
         let settings = file.settings();
