@@ -8,6 +8,7 @@ mod failure;
 mod fuzz;
 mod lint;
 mod llama_cpp;
+mod load;
 mod native;
 mod openai;
 mod optimise;
@@ -62,6 +63,10 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
         Request::Fuzz { seconds } => fuzz::run(&place, &mut steps, seconds),
         Request::Shell { folder } => shell::prepare(&place, &folder),
         Request::Soak { minutes } => soak::run(&place, &mut steps, minutes),
+        Request::Load(load) => {
+            native::build(&place, &mut steps)?;
+            load::run(&place, &mut steps, &load)
+        }
         Request::BuildWeb => web::build(&place, &mut steps),
         Request::E2e => {
             native::build(&place, &mut steps)?;
