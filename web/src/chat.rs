@@ -775,11 +775,11 @@ impl Chat {
         self.engine.with(|engine| engine.info().is_some())
     }
 
-    /// Answers the questions of the batch, from where it stopped if the settings are the same.
+    /// Answers the questions of the batch, from where it stopped if the settings are the same. One that is done begins anew.
     pub fn run_batch(self, settings: Vec<Setting>) {
         self.batch_words.set(None);
         self.batch.update(|batch| {
-            if let Some(batch) = batch.as_mut().filter(|batch| batch.settings != settings) {
+            if let Some(batch) = batch.as_mut().filter(|batch| batch.settings != settings || !batch.is_unfinished()) {
                 batch.settings = settings;
                 batch.outcomes.clear();
             }

@@ -31,6 +31,10 @@ pub fn Dialog(
         }
     });
     let close = move |_: ev::Event| {
+        // It may be open again by now.
+        if dialog.get_untracked().is_some_and(|dialog| dialog.open()) {
+            return;
+        }
         open.set(false);
         give_focus_back(opener.get_value());
         if let Some(on_close) = on_close {
