@@ -2,6 +2,7 @@
 
 use crate::chat::{Chat, mode_name};
 use crate::engine::ServerState;
+use crate::judge::Judge;
 use crate::strings;
 use citer_chat::context::Context;
 use citer_core::Mode;
@@ -13,8 +14,8 @@ pub fn Controls() -> impl IntoView {
     let chat = expect_context::<Chat>();
     let help = move || {
         let has_server = !chat.server.with(|server| matches!(server, ServerState::Unavailable(_)));
-        let has_router = chat.engine.with(|engine| engine.info().is_none_or(|info| info.has_router));
-        strings::mode_help(chat.mode.get(), has_server, has_router)
+        let judge = chat.engine.with(|engine| engine.info().map(Judge::of).unwrap_or_default());
+        strings::mode_help(chat.mode.get(), has_server, judge)
     };
     view! {
         <div class="controls">

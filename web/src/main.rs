@@ -17,6 +17,7 @@ mod engine;
 mod engine_error;
 mod files;
 mod header;
+mod judge;
 mod layout;
 mod ledger;
 mod measure;

@@ -251,8 +251,12 @@ pub struct EngineInfo {
     pub context: usize,
     /// The end-of-turn token.
     pub end_token: TokenId,
-    /// Whether a router that was trained for this model runs beside it; without one it makes every token itself.
+    /// Whether a router that was trained for this model runs beside it; without one and without what
+    /// stands in for it, it makes every token itself.
     pub has_router: bool,
+    /// Whether the entropy of its next token, calibrated on the shipped pair, stands in for a router.
+    #[serde(default)]
+    pub by_entropy: bool,
     /// Bytes of the worker's memory after loading; it never shrinks, so this is its peak.
     pub memory: u64,
 }

@@ -119,6 +119,7 @@ fn worker_to_page() {
         context: 512,
         end_token: 2,
         has_router: true,
+        by_entropy: false,
         memory: 1 << 24,
     };
     round(FromWorker::Ready(info), "ready");

@@ -1,9 +1,11 @@
 //! The engine: one sequence through a decoder, token by token, with its router, sampler and KV cache, on the CPU in
 //! plain operations or on the GPU by the fused path.
 
-use crate::{chat::ChatFormat, config::Config, error::EngineError, sampler::Sampler, tokenizer::Tokenizer};
+use crate::{
+    chat::ChatFormat, config::Config, entropy::EntropyScore, error::EngineError, sampler::Sampler, tokenizer::Tokenizer,
+};
 #[cfg(not(target_family = "wasm"))]
-use crate::{decoder::Decoder, error::LoadError, plain::Plain, router::Router};
+use crate::{decoder::Decoder, entropy::entropy, error::LoadError, plain::Plain, router::Router};
 #[cfg(not(target_family = "wasm"))]
 use burn::tensor::Device;
 use citer_core::{Candidate, LocalModel, LocalStep, TokenId};
@@ -27,6 +29,8 @@ pub struct Engine {
     format: ChatFormat,
     /// How tokens are chosen.
     pub sampler: Sampler,
+    /// What stands in for the router of a model that has none; without it such a model's scores are 1.
+    pub stand_in: Option<EntropyScore>,
     /// Hears how many of how many tokens of a prefill are computed and may end it; the fused path computes in chunks.
     pub watch: Option<Watch>,
 }
@@ -39,7 +43,7 @@ pub type Watch = Box<dyn FnMut(usize, usize) -> bool + Send>;
 pub struct Output {
     /// One logit per token of the vocabulary.
     pub logits: Vec<f32>,
-    /// The router's score, 0 to 1; 1 without a router.
+    /// The router's score, 0 to 1, or that of what stands in for it.
     pub score: f32,
 }
 
@@ -83,7 +87,7 @@ impl Engine {
         }
         let capacity = capacity.min(config.max_position_embeddings);
         let path = Path::Plain(Box::new(Plain::new(&config, decoder, router, capacity, device)));
-        Ok(Self { config, path, tokenizer, format, sampler: Sampler::default(), watch: None })
+        Ok(Self { config, path, tokenizer, format, sampler: Sampler::default(), stand_in: None, watch: None })
     }
 
     /// The router, if it has one on the plain path.
@@ -109,6 +113,7 @@ impl Engine {
             tokenizer,
             format,
             sampler: Sampler::default(),
+            stand_in: None,
             watch: None,
         }
     }
@@ -157,10 +162,16 @@ impl Engine {
         self.check(tokens)?;
         match &mut self.path {
             #[cfg(not(target_family = "wasm"))]
-            Path::Plain(plain) => plain.forward(&self.config, tokens).await,
+            Path::Plain(plain) => {
+                let output = plain.forward(&self.config, tokens).await?;
+                let known = &output.logits[..self.tokenizer.vocab_size().min(output.logits.len())];
+                let score = self.stand_in.map_or(output.score, |stand_in| stand_in.score(entropy(known)));
+                Ok(Output { score, ..output })
+            }
             Path::Fused(decoder) => {
                 let record = decoder.feed_alone(tokens).await?;
-                Ok(Output { logits: decoder.logits().await?, score: record.score })
+                let score = score(self.stand_in, &record);
+                Ok(Output { logits: decoder.logits().await?, score })
             }
         }
     }
@@ -193,6 +204,11 @@ impl Engine {
     }
 }
 
+/// A record's score, by the router or what stands in for it.
+fn score(stand_in: Option<EntropyScore>, record: &citer_gpu::Record) -> f32 {
+    stand_in.map_or(record.score, |stand_in| stand_in.score(record.entropy))
+}
+
 impl LocalModel for Engine {
     type Error = EngineError;
 
@@ -206,8 +222,9 @@ impl LocalModel for Engine {
             let watch = &mut self.watch;
             let go_on = |done, total| watch.as_mut().is_none_or(|watch| watch(done, total));
             let record = decoder.prefill(tokens, go_on).await?;
+            let score = score(self.stand_in, &record);
             let top = record.top.into_iter().map(|(id, probability)| Candidate { id, probability }).collect();
-            return Ok(LocalStep { token: record.token, score: record.score, top });
+            return Ok(LocalStep { token: record.token, score, top });
         }
         let output = self.forward(tokens).await?;
         let known = &output.logits[..self.tokenizer.vocab_size().min(output.logits.len())];

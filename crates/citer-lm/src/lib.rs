@@ -12,6 +12,7 @@ pub mod decoder;
 #[cfg(not(target_family = "wasm"))]
 pub mod device;
 pub mod engine;
+pub mod entropy;
 pub mod error;
 pub mod fused;
 pub mod fused_weights;
@@ -40,6 +41,7 @@ pub use citer_files::{
 };
 pub use citer_gpu::{Gpu, PREFILL, Probe, Trial};
 pub use engine::Engine;
+pub use entropy::{EntropyCard, EntropyScore};
 pub use error::{EngineError, LoadError};
 pub use fused_weights::OpenError;
 pub use pair::{LlmFiles, RouterCard, RouterTraining, SlmFiles, ThresholdAt};

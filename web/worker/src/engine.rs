@@ -14,7 +14,7 @@ pub struct Loaded {
     pub decoder: RoutedDecoder,
     /// What the page shows.
     pub info: EngineInfo,
-    /// SHA-256 of the SLM's and the router's weights, for traces.
+    /// SHA-256 of the SLM's weights and of the router's, or of the card of what stands in for it, for traces.
     pub hashes: [String; 2],
 }
 
@@ -71,6 +71,7 @@ pub async fn load(models_url: &str) -> Result<Loaded, String> {
         context: engine.capacity(),
         end_token: engine.format().end,
         has_router: true,
+        by_entropy: false,
         memory: memory::size().unwrap_or_default(),
     };
     Ok(Loaded { engine, decoder: RoutedDecoder::new(), info, hashes })
