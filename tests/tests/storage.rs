@@ -51,12 +51,14 @@ async fn a_full_storage_is_said_to_be_full_and_nothing_stored_is_lost() {
     quota(&browser, &server, half).await;
     models.press("resume").await;
     models.until("it says so", |shelf| shelf.said.contains("full") && shelf.state == "partial").await;
+    models.until("what does not go on the disk does not fit", |shelf| shelf.verdict == "does-not-fit").await;
     let kept = models.stored().await;
     page.shot("storage-full").await;
     quota(&browser, &server, used.as_u64().unwrap() + (64 << 20)).await;
     models.press("resume").await;
     let done = models.until("it is complete", |shelf| shelf.state == "complete").await;
     assert_eq!(done.stored, done.bytes);
+    assert!(["runs", "slowly"].contains(&done.verdict.as_str()), "{done:?}");
     assert!(models.stored().await.len() > kept.len());
     browser.close().await;
 }
@@ -125,7 +127,7 @@ async fn a_file_of_this_device_is_imported_and_runs_without_a_router() {
         const files = [];
         for await (const [, file] of (await engine.getDirectoryHandle('tuning')).entries())
             files.push(JSON.parse(await (await file.getFile()).text()));
-        return files.map(tuning => tuning.decode.head.rows);
+        return files.map(record => record.tuning.decode.head.rows);
     })();";
     let kept = page.script(script, vec![]).await;
     assert!(kept.as_array().is_some_and(|kept| !kept.is_empty() && kept.iter().all(|rows| rows.is_u64())), "{kept}");

@@ -65,6 +65,8 @@ pub struct Chat {
     pub privacy: Privacy,
     /// The kernel variants that were tried.
     pub kernels: RwSignal<Vec<Kernel>>,
+    /// Whether the fastest of them were known from an earlier visit.
+    pub remembered: RwSignal<bool>,
     /// When the server was last looked for, in milliseconds since 1970.
     looked: StoredValue<f64>,
     /// Tokens that are not shown yet: the page is drawn once a frame.
@@ -109,6 +111,7 @@ impl Chat {
             sent: Sent::default(),
             privacy: Privacy::default(),
             kernels: RwSignal::default(),
+            remembered: RwSignal::default(),
             looked: StoredValue::new(0.0),
             fresh: StoredValue::new(Vec::new()),
             is_due: StoredValue::new(false),
@@ -498,7 +501,10 @@ impl Chat {
             FromWorker::Died(death) => self.revive(&death),
             // The library and the benchmark have workers of their own.
             FromWorker::Library(_) | FromWorker::Bench { .. } => {}
-            FromWorker::Kernels { kernels } => self.kernels.set(kernels),
+            FromWorker::Kernels { kernels, remembered } => {
+                self.kernels.set(kernels);
+                self.remembered.set(remembered);
+            }
             FromWorker::Server { available, detail, .. } => self.found(available, detail),
             FromWorker::Token { answer, event, .. } if self.is_of_batch(answer) => {
                 self.revival.update_value(Revival::lives);

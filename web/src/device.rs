@@ -97,6 +97,7 @@ fn engine(chat: Chat) -> String {
     chat.kernels.with(|kernels| {
         let wrong = kernels.iter().filter(|kernel| kernel.error > 1.0).count();
         line("kernel variants tried", &format!("{}, {wrong} of them wrong and not used", kernels.len()));
+        line("known from an earlier visit", if chat.remembered.get() { "yes" } else { "no" });
         kernels.iter().for_each(|kernel| line("kernel", &of_kernel(kernel)));
     });
     out

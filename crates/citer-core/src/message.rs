@@ -146,10 +146,13 @@ pub enum FromWorker {
         /// 0 to 1.
         progress: f32,
     },
-    /// The kernel variants that were tried on this device; none where those of an earlier visit are used.
+    /// The kernel variants that were tried on this device.
     Kernels {
-        /// All of them.
+        /// All of them; only those in use where they were known from an earlier visit.
         kernels: Vec<Kernel>,
+        /// Whether the fastest were known from an earlier visit.
+        #[serde(default)]
+        remembered: bool,
     },
     /// The SLM and the router are ready.
     Ready(EngineInfo),

@@ -16,6 +16,8 @@ pub struct Loaded {
     pub info: EngineInfo,
     /// SHA-256 of the SLM's weights and of the router's, or of the card of what stands in for it, for traces.
     pub hashes: [String; 2],
+    /// Whether its kernel variants were known from an earlier visit.
+    pub remembered: bool,
 }
 
 pub fn loading(stage: &str, progress: f32) {
@@ -60,7 +62,7 @@ pub async fn load(models_url: &str) -> Result<Loaded, String> {
     let tuning = remembered::tuning(&gpu, &hashes[0]).await;
     let options = Options { tuning, ..Options::default() };
     let (mut engine, card) = files.fused(options, &gpu, progress).await.map_err(|e| e.to_string())?;
-    remembered::keep(&gpu, &hashes[0], &mut engine).await;
+    let remembered = remembered::keep(&gpu, &hashes[0], &mut engine, tuning).await;
     loading("Ready", 1.0);
     let info = EngineInfo {
         model: "citer-slm".into(),
@@ -74,5 +76,5 @@ pub async fn load(models_url: &str) -> Result<Loaded, String> {
         by_entropy: false,
         memory: memory::size().unwrap_or_default(),
     };
-    Ok(Loaded { engine, decoder: RoutedDecoder::new(), info, hashes })
+    Ok(Loaded { engine, decoder: RoutedDecoder::new(), info, hashes, remembered })
 }

@@ -58,7 +58,7 @@ pub async fn load(id: &str, models_url: &str) -> Result<Loaded, String> {
     let progress = |share: f32| loading("Loading the model", 0.25 + 0.5 * share);
     let mut engine = fused::open(&gpu, parts, &*tensors, options, progress).await.map_err(|e| e.to_string())?;
     engine.stand_in = stand_in;
-    remembered::keep(&gpu, &weights, &mut engine).await;
+    let remembered = remembered::keep(&gpu, &weights, &mut engine, tuning).await;
     loading("Ready", 1.0);
     let info = EngineInfo {
         model: folder.manifest.source.name(),
@@ -72,7 +72,7 @@ pub async fn load(id: &str, models_url: &str) -> Result<Loaded, String> {
         by_entropy: stand_in.is_some(),
         memory: memory::size().unwrap_or_default(),
     };
-    Ok(Loaded { engine, decoder: RoutedDecoder::new(), info, hashes: [weights, hash] })
+    Ok(Loaded { engine, decoder: RoutedDecoder::new(), info, hashes: [weights, hash], remembered })
 }
 
 /// The shipped pair's calibrated entropy with the SHA-256 of its card; a page that comes without a pair has none.

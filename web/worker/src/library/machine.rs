@@ -1,7 +1,7 @@
 //! What this machine has: limits of the graphics adapter, memory and storage, as far as the browser tells.
 
 use citer_core::library::StorageUse;
-use citer_library::Machine;
+use citer_library::{Machine, room};
 use citer_lm::{Gpu, Probe};
 use js_sys::{Function, Promise, Reflect};
 use wasm_bindgen::prelude::*;
@@ -24,8 +24,9 @@ async fn call(object: &JsValue, name: &str) -> Option<JsValue> {
     JsFuture::from(promise).await.ok()
 }
 
-/// The machine, with `storage` already asked for and `speed` measured, if it was.
-pub async fn machine(storage: &StorageUse, speed: Option<Probe>) -> Machine {
+/// The machine, with `storage` already asked for, what was used when a write was last `refused`, and `speed`, if it was
+/// measured.
+pub async fn machine(storage: &StorageUse, refused: Option<u64>, speed: Option<Probe>) -> Machine {
     let navigator: JsValue = crate::scope().navigator().into();
     let gpu = get(&navigator, "gpu");
     let adapter = if gpu.is_object() { call(&gpu, "requestAdapter").await } else { None };
@@ -35,7 +36,7 @@ pub async fn machine(storage: &StorageUse, speed: Option<Probe>) -> Machine {
         memory: get(&navigator, "deviceMemory").as_f64().map(|gib| (gib * GIB * SHARE) as u64),
         max_buffer: limit("maxBufferSize"),
         max_binding: limit("maxStorageBufferBindingSize"),
-        free_storage: storage.free(),
+        free_storage: room(storage, refused),
         bandwidth: speed.map(|speed| speed.bytes_per_s),
         kernel_seconds: speed.map_or(0.0, |speed| speed.kernel_s),
     }
