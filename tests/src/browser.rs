@@ -36,7 +36,8 @@ impl Browser {
     /// The same with preferences, as a person sets them.
     pub async fn with(preferences: Value) -> Self {
         let browser = Self::open(preferences).await;
-        let agree = json!({"source": "try { localStorage.setItem('citer.consent', 'yes') } catch {}"});
+        let agree = "try { localStorage.setItem(`citer.consent.${location.origin}`, 'yes') } catch {}";
+        let agree = json!({"source": agree});
         browser.driver.cdp().send_raw("Page.addScriptToEvaluateOnNewDocument", agree).await.unwrap();
         browser
     }

@@ -5,12 +5,15 @@
 
 pub mod browser;
 pub mod columns;
+pub mod endpoint;
 pub mod folder;
+pub mod http;
 pub mod llama_cpp;
 pub mod models;
 pub mod native;
 pub mod page;
 pub mod process;
 pub mod product;
+pub mod sent;
 pub mod server;
 pub mod slow_server;

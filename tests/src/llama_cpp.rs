@@ -41,3 +41,17 @@ pub fn gguf(folder: &TemporaryFolder, name: &str, dtype: &str) -> PathBuf {
     assert!(command.status().unwrap().success(), "{name} becomes no GGUF file");
     path
 }
+
+/// The files of the real model of stories.
+pub fn stories() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("parity/stories260k")
+}
+
+/// That model as a GGUF file in `folder`, its matrices as they are published.
+pub fn stories_gguf(folder: &TemporaryFolder) -> PathBuf {
+    let path = folder.path().join("stories.gguf");
+    let mut command = Command::new(product::citer());
+    command.arg("convert").arg(stories().join("stories260K.bin")).arg(&path).args(["--dtype", "f32", "--tokenizer"]);
+    assert!(command.arg(stories().join("tok512.bin")).status().unwrap().success(), "the stories become no GGUF file");
+    path
+}

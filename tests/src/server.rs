@@ -15,13 +15,24 @@ pub struct Server {
 impl Server {
     /// Serves the shipped pair and the page in `web` (if any) at a free port.
     pub fn start(web: Option<&Path>) -> Self {
-        let folder = TemporaryFolder::new();
         let mut command = Command::new(product::citer());
-        command.arg("serve").arg("--models").arg(product::models()).args(["--listen", "127.0.0.1:0", "--request-log"]);
-        command.arg(folder.path().join("requests.jsonl"));
+        command.arg("serve").arg("--models").arg(product::models());
         if let Some(web) = web {
             command.arg("--web").arg(web);
         }
+        Self::run(command)
+    }
+
+    /// Serves the model in the GGUF file at `path`.
+    pub fn serving(path: &Path) -> Self {
+        let mut command = Command::new(product::citer());
+        command.arg("serve").arg("--model").arg(path);
+        Self::run(command)
+    }
+
+    fn run(mut command: Command) -> Self {
+        let folder = TemporaryFolder::new();
+        command.args(["--listen", "127.0.0.1:0", "--request-log"]).arg(folder.path().join("requests.jsonl"));
         let (process, url) = Process::start(&mut command, "listening on ");
         Self { process, url, folder }
     }

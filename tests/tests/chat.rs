@@ -165,6 +165,82 @@ async fn batch(page: &Page<'_>) {
     assert!(rows[2].1 >= rows[0].1, "the large model is no worse on its own suite: {rows:?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the built product and Chrome: `cargo xtask e2e`"]
+async fn a_batch_goes_on_after_a_reload_to_the_same_figures() {
+    let folder = TemporaryFolder::new();
+    let file = folder.path().join("questions.jsonl");
+    let lines: Vec<String> = suite(Split::Test, 9, 2).iter().map(|q| serde_json::to_string(q).unwrap()).collect();
+    fs::write(&file, lines.join("\n")).unwrap();
+    let server = Server::start(Some(&product::dist()));
+    let browser = Browser::start().await;
+    let page = Page(&browser.driver);
+    page.open(server.url()).await;
+    page.until("the server is found", |look| look.server == "available").await;
+    let open = async || {
+        page.click("#measure-open").await;
+        page.click("input[name=scope][value=batch]").await;
+    };
+    let table = "return [...document.querySelectorAll('#batch-table tbody tr')].map(row => [row.dataset.mode,
+        row.querySelector('[data-accuracy]').textContent, row.querySelector('[data-share]').textContent]);";
+    let done = "return document.querySelector('#batch-words')?.dataset.done;";
+    let share = "const bar = document.querySelector('.batch progress'); return bar ? bar.value : 0;";
+    open().await;
+    choose_file(&page, "#batch-file", &file).await;
+    until(&page, "the file is read", "return document.querySelector('#batch-loaded').textContent;", |words| {
+        words.as_str().unwrap().contains("10 questions")
+    })
+    .await;
+    page.click("#batch-run").await;
+    until(&page, "the batch is answered", done, |done| *done == json!("true")).await;
+    let whole = page.script(table, vec![]).await;
+
+    // Once more, cut by a reload.
+    page.0.refresh().await.unwrap();
+    page.until("the server is found", |look| look.server == "available").await;
+    open().await;
+    let kept = "return !!document.querySelector('#batch-kept');";
+    assert_eq!(page.script(kept, vec![]).await, json!(false), "one that is done is not offered");
+    choose_file(&page, "#batch-file", &file).await;
+    until(&page, "it can run", "return !document.querySelector('#batch-run').disabled;", |can| *can == json!(true))
+        .await;
+    page.click("#batch-run").await;
+    until(&page, "some are answered", share, |share| share.as_f64() >= Some(4.0)).await;
+    page.0.refresh().await.unwrap();
+    page.until("the server is found", |look| look.server == "available").await;
+    open().await;
+    until(&page, "it can go on", kept, |kept| *kept == json!(true)).await;
+    let so_far = page.script(share, vec![]).await.as_f64().unwrap();
+    assert!(so_far >= 4.0, "what was answered is there: {so_far}");
+    for (scheme, width) in [("light", 360), ("dark", 1280)] {
+        page.appearance(width, 900, scheme).await;
+        page.shot(&format!("batch-kept-{scheme}-{width}")).await;
+    }
+    page.appearance(1280, 900, "light").await;
+    until(&page, "it can run", "return !document.querySelector('#batch-resume').disabled;", |can| *can == json!(true))
+        .await;
+    page.click("#batch-resume").await;
+    until(&page, "the batch is answered", done, |done| *done == json!("true")).await;
+    assert_eq!(page.script(table, vec![]).await, whole, "the figures of a batch that was not cut");
+
+    // Discarded, it does not come back.
+    page.click("#batch-run").await;
+    until(&page, "it begins anew", share, |share| share.as_f64().is_some_and(|share| share >= 1.0 && share < 25.0))
+        .await;
+    page.0.refresh().await.unwrap();
+    page.until("the server is found", |look| look.server == "available").await;
+    open().await;
+    until(&page, "it can go on", kept, |kept| *kept == json!(true)).await;
+    page.click("#batch-discard").await;
+    until(&page, "it is gone", kept, |kept| *kept == json!(false)).await;
+    page.0.refresh().await.unwrap();
+    page.until("the server is found", |look| look.server == "available").await;
+    open().await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(page.script(kept, vec![]).await, json!(false));
+    browser.close().await;
+}
+
 /// The dialog's figures are those of the answers.
 async fn measured(page: &Page<'_>) {
     page.click("input[name=scope][value=conversation]").await;

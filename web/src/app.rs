@@ -10,6 +10,7 @@ use crate::endpoints::EndpointsDialog;
 use crate::engine_error::EngineError;
 use crate::header::Header;
 use crate::ledger::LedgerDialog;
+use crate::limits::LimitsDialog;
 use crate::measure::{Measure, MeasureDialog};
 use crate::message::Message;
 use crate::meter::Panel;
@@ -21,7 +22,6 @@ use crate::strings;
 use crate::token_card::{Shown, TokenCard, scrolled};
 use crate::view_mode::ViewMode;
 use citer_chat::Conversation;
-use citer_core::ledger::{Outcome, Purpose};
 use leptos::prelude::*;
 use leptos::{ev, html};
 
@@ -37,8 +37,10 @@ pub fn App() -> impl IntoView {
     provide_context(chat.network);
     provide_context(chat.endpoints);
     provide_context(chat.sent);
+    provide_context(chat.spending);
     provide_context(DeviceReport(RwSignal::new(false)));
     chat.network.follow();
+    chat.follow();
     Effect::new(move |before: Option<bool>| {
         let airplane = chat.network.airplane.get();
         if before.is_some_and(|before| before != airplane) && chat.engine.with_untracked(|e| e.info().is_some()) {
@@ -47,8 +49,7 @@ pub fn App() -> impl IntoView {
         airplane
     });
     let offline = Offline::start(chat.network, move |url, reason| {
-        let now = js_sys::Date::now();
-        chat.sent.add_request(Purpose::Other, &url, now, strings::shell::refused(&reason), Outcome::Refused);
+        chat.sent.refused(&url, strings::shell::refused(&reason));
     });
     provide_context(offline);
     provide_context(Models::new(chat.network, chat.sent));
@@ -147,6 +148,7 @@ pub fn App() -> impl IntoView {
             <ModelsDialog/>
             <EndpointsDialog/>
             <LedgerDialog/>
+            <LimitsDialog/>
             <DeviceDialog/>
             <ConsentDialog/>
             <MeasureDialog/>

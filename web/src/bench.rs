@@ -3,6 +3,7 @@
 //! `?model=` names a GGUF file, `?contexts=16,512` the contexts and `?decode=32` the tokens at each.
 
 use crate::engine::EngineWorker;
+use crate::ledger::Sent;
 use crate::network::Network;
 use crate::{address, strings};
 use citer_core::message::{FromWorker, ToWorker};
@@ -54,7 +55,7 @@ pub fn Bench() -> impl IntoView {
         FromWorker::Died(death) => state.set(State::Failed(death.detail)),
         _ => {}
     };
-    match EngineWorker::start(hear) {
+    match EngineWorker::start(Sent::default(), hear) {
         Ok(worker) => engine.set_value(Some(worker)),
         Err(error) => state.set(State::Failed(error)),
     }

@@ -4,12 +4,13 @@ use crate::chats::{self, Chats};
 use crate::endpoints::Endpoints;
 use crate::engine::{EngineState, EngineWorker, ServerState};
 use crate::ledger::Sent;
+use crate::limits::Spending;
+use crate::measure::KeptBatch;
 use crate::network::Network;
 use crate::privacy::Privacy;
 use crate::{address, storage, strings};
 use citer_chat::batch::{Batch, Setting};
 use citer_chat::{Conversation, Request, State, Token};
-use citer_core::ledger::{Outcome, Purpose};
 use citer_core::message::{FromWorker, Kernel, Role, ServerAddress, ToWorker, Turn};
 use citer_core::revival::{Next, Revival};
 use citer_core::{Death, Mode, Settings, Split};
@@ -37,6 +38,8 @@ pub struct Chat {
     pub batch: RwSignal<Option<Batch>>,
     /// Whether the batch is being answered.
     pub batch_runs: RwSignal<bool>,
+    /// The batch as it is kept on the device.
+    pub kept_batch: KeptBatch,
     /// What the reader should know about the batch.
     pub batch_words: RwSignal<Option<String>>,
     /// The batch's answer that the worker is at, with its text and counts so far.
@@ -61,14 +64,14 @@ pub struct Chat {
     pub endpoints: Endpoints,
     /// What was sent.
     pub sent: Sent,
+    /// What the large model's help may cost.
+    pub spending: Spending,
     /// What the reader decided about sending.
     pub privacy: Privacy,
     /// The kernel variants that were tried.
     pub kernels: RwSignal<Vec<Kernel>>,
     /// Whether the fastest of them were known from an earlier visit.
     pub remembered: RwSignal<bool>,
-    /// When the server was last looked for, in milliseconds since 1970.
-    looked: StoredValue<f64>,
     /// Tokens that are not shown yet: the page is drawn once a frame.
     fresh: StoredValue<Vec<(u64, Token)>>,
     /// Whether the conversation is stored soon.
@@ -97,6 +100,7 @@ impl Chat {
             chats: Chats::default(),
             batch: RwSignal::new(None),
             batch_runs: RwSignal::new(false),
+            kept_batch: KeptBatch::default(),
             batch_words: RwSignal::new(None),
             batch_answer: StoredValue::new(None),
             numbers: StoredValue::new(0),
@@ -109,10 +113,10 @@ impl Chat {
             network: Network::default(),
             endpoints: Endpoints::default(),
             sent: Sent::default(),
+            spending: Spending::default(),
             privacy: Privacy::default(),
             kernels: RwSignal::default(),
             remembered: RwSignal::default(),
-            looked: StoredValue::new(0.0),
             fresh: StoredValue::new(Vec::new()),
             is_due: StoredValue::new(false),
             told: StoredValue::new(Vec::new()),
@@ -130,6 +134,14 @@ impl Chat {
         });
         Effect::new(move || storage::set(storage::MODE, mode_name(chat.mode.get())));
         chat.chats.start(chat);
+        spawn_local(async move {
+            if let Some(batch) = chat.kept_batch.find().await
+                && chat.batch.with_untracked(Option::is_none)
+            {
+                chat.batch.set(Some(batch));
+                chat.kept_batch.waits.set(true);
+            }
+        });
         chat.restart();
         chat
     }
@@ -284,7 +296,7 @@ impl Chat {
         // A question of a batch is asked again from its beginning.
         self.batch_answer.set_value(None);
         self.server.set(ServerState::Unknown);
-        match EngineWorker::start(move |message| self.hear(message)) {
+        match EngineWorker::start(self.sent, move |message| self.hear(message)) {
             Ok(worker) => self.worker.set_value(Some(worker)),
             Err(error) => self.engine.set(EngineState::Failed(error)),
         }
@@ -292,8 +304,13 @@ impl Chat {
 
     /// The threshold in force.
     pub fn threshold(self) -> f32 {
-        let recommended = || self.engine.with(|engine| engine.info().map(|info| info.threshold));
-        self.chosen_threshold.get().or_else(recommended).unwrap_or(Settings::default().threshold)
+        self.chosen_threshold.get().unwrap_or_else(|| self.recommended())
+    }
+
+    /// The threshold that the router's card recommends.
+    pub fn recommended(self) -> f32 {
+        let card = self.engine.with(|engine| engine.info().map(|info| info.threshold));
+        card.unwrap_or(Settings::default().threshold)
     }
 
     /// The reader moves the threshold.
@@ -398,6 +415,35 @@ impl Chat {
         self.endpoints.list.with(|list| list.first().map(|endpoint| endpoint.address()))
     }
 
+    /// The servers that would be asked and that the reader has not agreed to, in their order.
+    pub fn not_agreed(self) -> Vec<String> {
+        let servers = self.servers().into_iter().map(|server| server.url);
+        servers.filter(|url| !self.privacy.agreed(url)).collect()
+    }
+
+    /// The reader takes back what was agreed for a server: an answer that may ask it ends.
+    pub fn take_back_consent(self, address: &str) {
+        self.privacy.decide(address, false);
+        self.stop_batch();
+        let may_ask = self.conversation.with_untracked(|c| {
+            c.last()
+                .is_some_and(|last| last.is_open() && last.settings.as_ref().is_some_and(|s| s.mode != Mode::LocalOnly))
+        });
+        if may_ask || self.away.with_value(Option::is_some) {
+            self.post(&ToWorker::Stop);
+        }
+    }
+
+    /// Takes over what other windows decide.
+    pub fn follow(self) {
+        let heard = window_event_listener_untyped("storage", move |_| {
+            self.endpoints.refresh();
+            let id = self.conversation.with_untracked(|conversation| conversation.id.clone());
+            self.privacy.refresh(&id);
+        });
+        on_cleanup(move || heard.remove());
+    }
+
     /// Stores what the reader decided about this conversation.
     pub fn keep_privacy(self) {
         let id = self.conversation.with_untracked(|conversation| conversation.id.clone());
@@ -419,19 +465,11 @@ impl Chat {
 
     /// The server is looked for from now on.
     fn looks(self) {
-        self.looked.set_value(js_sys::Date::now());
         self.server.set(ServerState::Unknown);
-        if !self.servers().is_empty() {
-            self.sent.leaves();
-        }
     }
 
     /// The server was found, or not.
     fn found(self, available: bool, detail: String) {
-        if let Some(server) = self.told.get_value().first() {
-            let (status, outcome) = if available { ("ok", Outcome::Done) } else { ("failed", Outcome::Failed) };
-            self.sent.add_request(Purpose::Probe, &server.url, self.looked.get_value(), status, outcome);
-        }
         self.server.set(if available { ServerState::Available(detail) } else { ServerState::Unavailable(detail) });
     }
 
@@ -463,10 +501,7 @@ impl Chat {
         let fresh = self.fresh.try_update_value(std::mem::take).unwrap_or_default();
         for tokens in fresh.chunk_by(|one, next| one.0 == next.0) {
             let Some(answer) = tokens.first().map(|(answer, _)| *answer) else { continue };
-            if let Some(server) = self.told.get_value().first() {
-                let conversation = self.conversation_of(answer);
-                tokens.iter().for_each(|(_, token)| self.sent.add_token(&token.event, &server.url, &conversation));
-            }
+            self.spending.count(tokens.iter().map(|(_, token)| &token.event));
             self.change(answer, |conversation| {
                 tokens.iter().for_each(|(_, token)| conversation.add_token(answer, token.clone()));
             });
@@ -500,7 +535,7 @@ impl Chat {
             FromWorker::Elsewhere => self.engine.set(EngineState::Elsewhere),
             FromWorker::Died(death) => self.revive(&death),
             // The library and the benchmark have workers of their own.
-            FromWorker::Library(_) | FromWorker::Bench { .. } => {}
+            FromWorker::Library(_) | FromWorker::Bench { .. } | FromWorker::Request(_) => {}
             FromWorker::Kernels { kernels, remembered } => {
                 self.kernels.set(kernels);
                 self.remembered.set(remembered);
@@ -522,6 +557,7 @@ impl Chat {
                     self.batch.update(|batch| {
                         if let Some(batch) = batch {
                             batch.note(&text, &split);
+                            self.kept_batch.add(batch);
                         }
                     });
                 }
@@ -533,9 +569,9 @@ impl Chat {
                 self.batch_words.set(Some(strings::measure::batch_stopped(&error)));
                 self.is_free();
             }
-            FromWorker::Token { answer, event, local_text, remote_text } => {
+            FromWorker::Token { answer, event, local_text, remote_text, server, .. } => {
                 self.revival.update_value(Revival::lives);
-                let token = Token { event, local_text, remote_text };
+                let token = Token { event, local_text, remote_text, server };
                 let is_first = self.fresh.with_value(Vec::is_empty);
                 self.fresh.update_value(|fresh| fresh.push((answer, token)));
                 if is_first && document().hidden() {
@@ -560,7 +596,6 @@ impl Chat {
                 // The answer itself shows that the server's state changed.
                 let available = matches!(self.server.get_untracked(), ServerState::Available(_));
                 if (available && spent.failures > 0) || (!available && spent.remote_tokens > 0) {
-                    self.looked.set_value(js_sys::Date::now());
                     self.post(&ToWorker::Probe);
                 }
             }
@@ -610,6 +645,7 @@ impl Chat {
         if let Some(Request { id: answer, turns, events, settings }) = self.interrupted() {
             let settings = settings.unwrap_or_default();
             self.busy.set_value(Some(answer));
+            self.sent.is_for(answer, self.conversation_of(answer));
             self.post(&ToWorker::Continue { answer, turns, events, settings });
             if self.stopping.get_untracked() {
                 self.post(&ToWorker::Stop);
@@ -664,7 +700,10 @@ impl Chat {
         let (mode, threshold) = untrack(|| (self.mode.get(), self.threshold()));
         // An answer that goes on is made as it was begun.
         let prices = untrack(|| self.endpoints.prices());
-        let mut settings = settings.unwrap_or_else(|| Settings { mode, threshold, prices, ..Settings::default() });
+        let mut settings = settings.unwrap_or_else(|| {
+            let spent = self.conversation.with_untracked(Conversation::spent);
+            self.spending.apply(Settings { mode, threshold, prices, ..Settings::default() }, spent)
+        });
         let kept = self.privacy.keeps(&turns).filter(|_| settings.mode != Mode::LocalOnly);
         if kept.is_some() {
             settings.mode = Mode::LocalOnly;
@@ -673,6 +712,7 @@ impl Chat {
             return;
         }
         self.busy.set_value(Some(answer));
+        self.sent.is_for(answer, self.conversation_of(answer));
         self.conversation.update(|conversation| {
             conversation.begin(answer, settings.clone());
             if let Some(reason) = kept {
@@ -687,7 +727,7 @@ impl Chat {
 
     /// Asks whether servers may be asked, if that is not known; the question waits for the reader's word.
     fn must_wait_for_consent(self) -> bool {
-        let waits = !self.servers().is_empty() && !self.privacy.consent.get_untracked();
+        let waits = !untrack(|| self.not_agreed()).is_empty();
         if waits {
             self.privacy.asking.set(true);
         }
@@ -708,8 +748,23 @@ impl Chat {
                 batch.outcomes.clear();
             }
         });
+        self.batch.with_untracked(|batch| batch.iter().for_each(|batch| self.kept_batch.begin(batch)));
         self.batch_runs.set(true);
         self.go_on();
+    }
+
+    /// Goes on with the batch of an earlier visit, at its settings.
+    pub fn resume_batch(self) {
+        self.batch_words.set(None);
+        self.kept_batch.go_on();
+        self.batch_runs.set(true);
+        self.go_on();
+    }
+
+    /// Forgets the batch of an earlier visit.
+    pub fn discard_batch(self) {
+        self.kept_batch.discard();
+        self.batch.set(None);
     }
 
     /// Stops the batch; what was answered is kept.

@@ -49,7 +49,11 @@ fn mode_choice(mode: Mode) -> impl IntoView {
 #[component]
 fn Threshold() -> impl IntoView {
     let chat = expect_context::<Chat>();
-    let words = move || strings::threshold(chat.threshold());
+    let aim = move || chat.spending.limits.with(|limits| limits.target_share);
+    let words = move || match aim() {
+        Some(share) => strings::limits::aims(share),
+        None => strings::threshold(chat.threshold()),
+    };
     let on_input = move |event| {
         if let Ok(threshold) = event_target_value(&event).parse() {
             chat.set_threshold(threshold);
@@ -65,7 +69,7 @@ fn Threshold() -> impl IntoView {
                 max="1"
                 step="any"
                 aria-describedby="threshold-help"
-                disabled=move || chat.mode.get() != Mode::Router
+                disabled=move || chat.mode.get() != Mode::Router || aim().is_some()
                 prop:value=move || chat.threshold().to_string()
                 on:input=on_input
             />

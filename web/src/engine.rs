@@ -1,8 +1,10 @@
 //! The engine as the page sees it: its worker, its state, and the state of the server behind it.
 
+use crate::ledger::Sent;
 use crate::strings;
 use citer_core::Death;
 use citer_core::message::{EngineInfo, FromWorker, ToWorker};
+use std::cell::Cell;
 use wasm_bindgen::prelude::*;
 use web_sys::{Event, File, MessageEvent, Worker};
 
@@ -75,39 +77,57 @@ impl ServerState {
     }
 }
 
+thread_local! {
+    /// The last worker's number.
+    static COUNT: Cell<u64> = const { Cell::new(0) };
+}
+
 /// A running worker, for the engine or for the model library. It ends when this is dropped.
 pub struct EngineWorker {
     worker: Worker,
+    number: u64,
+    sent: Sent,
     _on_message: Closure<dyn FnMut(MessageEvent)>,
     _on_error: Closure<dyn FnMut(Event)>,
 }
 
 impl EngineWorker {
-    /// Starts a worker. A crash is heard as [`FromWorker::Died`].
-    pub fn start(hear: impl Fn(FromWorker) + Clone + 'static) -> Result<Self, String> {
+    /// Starts a worker, whose requests become rows of `sent`. A crash is heard as [`FromWorker::Died`].
+    pub fn start(sent: Sent, hear: impl Fn(FromWorker) + Clone + 'static) -> Result<Self, String> {
+        let number = COUNT.get() + 1;
+        COUNT.set(number);
         let worker = Worker::new(SCRIPT).map_err(|error| strings::worker_refused(&text_of(&error)))?;
-        let tell = hear.clone();
+        let (tell, noting) = (hear.clone(), worker.clone());
         let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
             let json = event.data().as_string().unwrap_or_default();
-            tell(serde_json::from_str(&json).unwrap_or_else(|error| FromWorker::Failed {
+            let message = serde_json::from_str(&json).unwrap_or_else(|error| FromWorker::Failed {
                 answer: None,
                 error: strings::message_unreadable(&error.to_string()),
-            }));
+            });
+            match message {
+                FromWorker::Request(news) => {
+                    let worker = noting.clone();
+                    sent.hear(number, news, move |request| post(&worker, &ToWorker::Noted { request }));
+                }
+                message => {
+                    if let FromWorker::Token { event, requests, .. } = &message {
+                        sent.settle(number, requests, event);
+                    }
+                    tell(message);
+                }
+            }
         });
         let on_error = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
             hear(FromWorker::Died(Death::of(&text_of(&event))));
         });
         worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
         worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
-        Ok(Self { worker, _on_message: on_message, _on_error: on_error })
+        Ok(Self { worker, number, sent, _on_message: on_message, _on_error: on_error })
     }
 
     /// Sends a message.
     pub fn post(&self, message: &ToWorker) {
-        if let Ok(json) = serde_json::to_string(message) {
-            // Posting a string fails in no browser.
-            let _ = self.worker.post_message(&json.into());
-        }
+        post(&self.worker, message);
     }
 
     /// Sends a message with the files that belong to it.
@@ -127,12 +147,20 @@ impl EngineWorker {
         self.worker.set_onmessage(None);
         self.worker.set_onerror(None);
         self.worker.terminate();
+        self.sent.lost(self.number);
     }
 }
 
 impl Drop for EngineWorker {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+fn post(worker: &Worker, message: &ToWorker) {
+    if let Ok(json) = serde_json::to_string(message) {
+        // Posting a string fails in no browser.
+        let _ = worker.post_message(&json.into());
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::chat::Chat;
 use crate::device::DeviceButton;
+use crate::limits::LimitsButton;
 use crate::measure::MeasureButton;
 use crate::view_mode::{ViewChoice, ViewMode};
 use crate::{amount, strings};
@@ -25,6 +26,7 @@ pub fn Panel(open: RwSignal<bool>, mode: RwSignal<ViewMode>) -> impl IntoView {
         <aside class="panel" id="panel" aria-label=strings::PANEL class:open=move || open.get()>
             <Meter title=strings::SPLIT_LAST split=last/>
             <Meter title=strings::SPLIT_ALL split=all/>
+            <LimitsButton/>
             <MeasureButton/>
             <ViewChoice mode/>
             <section class="legend">

@@ -10,7 +10,7 @@ pub const OPEN: &str = "citer.open";
 pub const MODE: &str = "citer.mode";
 /// The model of the library that is used; none means the shipped one.
 pub const MODEL: &str = "citer.model";
-/// Whether the reader agreed that servers are asked.
+/// Servers that the reader agreed to have asked, each under its own name.
 pub const CONSENT: &str = "citer.consent";
 /// Conversations that stay on the device.
 pub const LOCKED: &str = "citer.locked";
@@ -18,8 +18,10 @@ pub const LOCKED: &str = "citer.locked";
 pub const MARKS: &str = "citer.marks";
 /// Texts that look sensitive and may be sent all the same.
 pub const RELEASED: &str = "citer.released";
-/// What was sent.
-pub const LEDGER: &str = "citer.ledger";
+/// What the large model's help may cost.
+pub const LIMITS: &str = "citer.limits";
+/// What was spent today.
+pub const SPENT: &str = "citer.spent";
 /// The servers of the LLM.
 pub const ENDPOINTS: &str = "citer.endpoints";
 /// Keys that the reader wants kept.

@@ -83,6 +83,7 @@ fn contents(token: &Token, mode: Mode, judge: Judge, prices: &Prices, end: Optio
             let paid = (event.wait_ms - event.hidden_ms).max(0.0);
             (strings::CARD_WAIT, format!("{} / {}", amount::time(paid), amount::time(event.hidden_ms)))
         }),
+        token.server.as_deref().map(|server| (strings::CARD_ASKED, server.to_owned())),
         (event.server_ms > 0.0).then(|| (strings::CARD_SERVER, amount::time(event.server_ms))),
         (event.retries > 0).then(|| (strings::CARD_RETRIES, event.retries.to_string())),
         event.reserved.then(|| (strings::CARD_RESERVE, String::new())),

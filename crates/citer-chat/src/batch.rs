@@ -125,7 +125,66 @@ fn few(questions: Vec<Question>, skipped: Option<String>) -> Result<(Vec<Questio
     Ok((questions, skipped))
 }
 
+/// A piece of a batch as it is kept on the device, one record each, so that an answer more is a small one more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kept", rename_all = "kebab-case")]
+pub enum Kept {
+    /// Everything that is known before the first answer.
+    Head(Batch),
+    /// What came of the answer at `place`.
+    Outcome {
+        /// Counts from 0.
+        place: usize,
+        /// What came of it.
+        outcome: Outcome,
+    },
+}
+
+impl Kept {
+    /// The record's name, by which records sort.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Head(_) => "head".into(),
+            Self::Outcome { place, .. } => format!("outcome-{place:08}"),
+        }
+    }
+}
+
 impl Batch {
+    /// The batch without its outcomes, as it is kept first.
+    pub fn head(&self) -> Kept {
+        Kept::Head(Self { outcomes: Vec::new(), ..self.clone() })
+    }
+
+    /// The newest outcome, as it is kept.
+    pub fn newest(&self) -> Option<Kept> {
+        let outcome = *self.outcomes.last()?;
+        Some(Kept::Outcome { place: self.outcomes.len() - 1, outcome })
+    }
+
+    /// Puts the records of a batch together, in whatever order they come. What comes after a missing outcome is made again.
+    pub fn of_kept(records: impl IntoIterator<Item = Kept>) -> Option<Self> {
+        let (mut head, mut outcomes) = (None, std::collections::BTreeMap::new());
+        for record in records {
+            match record {
+                Kept::Head(batch) => head = Some(batch),
+                Kept::Outcome { place, outcome } => {
+                    outcomes.insert(place, outcome);
+                }
+            }
+        }
+        let mut batch = head?;
+        let whole = outcomes.into_iter().enumerate().take_while(|(count, (place, _))| count == place);
+        batch.outcomes = whole.map(|(_, (_, outcome))| outcome).take(batch.progress().1).collect();
+        Some(batch)
+    }
+
+    /// Whether it has begun and is not done.
+    pub fn is_unfinished(&self) -> bool {
+        let (done, all) = self.progress();
+        !self.settings.is_empty() && done < all
+    }
+
     /// A batch that has not begun.
     pub fn new(name: String, questions: Vec<Question>, settings: Vec<Setting>) -> Self {
         Self { name, questions, settings, outcomes: Vec::new() }
@@ -217,10 +276,44 @@ mod tests {
             asked += 1;
         }
         assert_eq!((asked, batch.progress()), (2 * suite.len(), (asked, asked)));
+        assert!(!batch.is_unfinished());
         let points = batch.points();
         assert_eq!((points[0].accuracy.hits, points[1].accuracy.hits), (0, suite.len() as u64));
         assert_eq!((points[0].remote.value, points[1].remote.value), (0.0, 1.0));
         let json = serde_json::to_string(&batch).unwrap();
-        assert_eq!(serde_json::from_str::<Batch>(&json).unwrap(), batch, "a batch goes on after a reload");
+        assert_eq!(serde_json::from_str::<Batch>(&json).unwrap(), batch, "a saved batch can be opened");
+    }
+
+    #[test]
+    fn a_batch_that_was_cut_goes_on_to_the_same_figures() {
+        let suite = suite(Part::Test, 3, 1);
+        let answer = |batch: &mut Batch| {
+            let (question, setting) = batch.next().map(|(question, setting)| (question.clone(), setting)).unwrap();
+            let right = setting.mode == Mode::Router || question.prompt.len() % 2 == 0;
+            batch.note(if right { &question.solution } else { "" }, &Split::default());
+        };
+        let mut whole = Batch::new("x".into(), suite, settings());
+        let mut kept = vec![serde_json::to_string(&whole.head()).unwrap()];
+        while whole.next().is_some() {
+            answer(&mut whole);
+            kept.push(serde_json::to_string(&whole.newest().unwrap()).unwrap());
+        }
+        let read = |records: &[String]| {
+            // Records may come in any order, and the last may be missing.
+            Batch::of_kept(records.iter().rev().map(|json| serde_json::from_str::<Kept>(json).unwrap()))
+        };
+        for cut in 1..=kept.len() {
+            let mut batch = read(&kept[..cut]).unwrap();
+            assert_eq!((batch.progress().0, batch.is_unfinished()), (cut - 1, cut < kept.len()));
+            while batch.next().is_some() {
+                answer(&mut batch);
+            }
+            assert_eq!(batch.points(), whole.points());
+        }
+        kept.remove(2);
+        assert_eq!(read(&kept).unwrap().progress().0, 1, "after a gap it is made again");
+        assert_eq!(read(&kept[1..]), None);
+        let names: Vec<String> = kept.iter().map(|json| serde_json::from_str::<Kept>(json).unwrap().name()).collect();
+        assert!(names.is_sorted() && names[0] == "head", "{names:?}");
     }
 }

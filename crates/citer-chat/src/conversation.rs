@@ -3,7 +3,7 @@
 
 use crate::exchange::{Exchange, State, Token};
 use citer_core::message::{Role, Turn};
-use citer_core::{Finish, Settings, Split, TokenEvent, Trace};
+use citer_core::{Finish, Settings, Spent, Split, TokenEvent, Trace};
 
 /// Tokens that an answer may grow by when it is continued.
 const MORE: usize = 256;
@@ -155,6 +155,11 @@ impl Conversation {
     /// Who made how much of the path's answers.
     pub fn split(&self) -> &Split {
         &self.split
+    }
+
+    /// What all answers have cost, those of other branches too.
+    pub fn spent(&self) -> Spent {
+        self.exchanges.iter().fold(Spent::default(), |sum, exchange| sum.plus(&exchange.split.spent))
     }
 
     /// Whether an answer is still to come or on its way.

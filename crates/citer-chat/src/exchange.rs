@@ -14,6 +14,9 @@ pub struct Token {
     /// The remote candidates' texts, in the order of `event.remote`.
     #[serde(default)]
     pub remote_text: Vec<String>,
+    /// The server that was asked for it, where one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
 }
 
 /// How far an answer is.

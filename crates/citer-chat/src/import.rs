@@ -106,6 +106,7 @@ fn from_trace(text: &str, name: &str, id: u64) -> Result<Conversation, ImportErr
         event: event.clone(),
         local_text: known(&event.local),
         remote_text: known(&event.remote),
+        server: None,
     };
     let question =
         question.unwrap_or_else(|| format!("({} tokens that the trace holds as numbers)", trace.prompt.len()));

@@ -14,22 +14,35 @@ pub struct Args {
     /// Number format of the matrices; q8_0 and q4_0 only in GGUF.
     #[arg(long, default_value = "f16")]
     dtype: Dtype,
+    /// Tokenizer of a llama2.c checkpoint, such as tok512.bin.
+    #[arg(long)]
+    tokenizer: Option<PathBuf>,
 }
 
 pub fn run(args: &Args) -> Result<(), Failure> {
-    if args.model.is_file() && !Gguf::is_gguf(&DiskFile::open(&args.model)?) {
-        return checkpoint(&args.model, &args.out);
-    }
-    export(&Parts::open(&args.model)?, Kind::of(&args.out), args.dtype.format(), &args.out)
+    let parts = match (is_checkpoint(&args.model)?, &args.tokenizer) {
+        (false, None) => Parts::open(&args.model)?,
+        (true, Some(tokenizer)) => llama2c::parts(&read(&args.model)?, &read(tokenizer)?)?,
+        (true, None) => return weights(&args.model, &args.out),
+        (false, Some(_)) => return Err("this model has a tokenizer of its own: leave --tokenizer out".into()),
+    };
+    export(&parts, Kind::of(&args.out), args.dtype.format(), &args.out)
 }
 
-/// A llama2.c checkpoint has no tokenizer.
-fn checkpoint(from: &Path, to: &Path) -> Result<(), Failure> {
+fn is_checkpoint(model: &Path) -> Result<bool, Failure> {
+    Ok(model.is_file() && !Gguf::is_gguf(&DiskFile::open(model)?))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    Ok(std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?)
+}
+
+/// Writes a llama2.c checkpoint without a tokenizer.
+fn weights(from: &Path, to: &Path) -> Result<(), Failure> {
     if Kind::of(to) == Kind::Gguf {
-        return Err("a llama2.c checkpoint has no tokenizer: convert it to a folder and add one first".into());
+        return Err("a llama2.c checkpoint has no tokenizer: give the file that came with it as --tokenizer".into());
     }
-    let bytes = std::fs::read(from).map_err(|e| format!("{}: {e}", from.display()))?;
-    let (config, weights): (Config, Vec<u8>) = llama2c::convert(&bytes)?;
+    let (config, weights): (Config, Vec<u8>) = llama2c::convert(&read(from)?)?;
     std::fs::create_dir_all(to)?;
     std::fs::write(to.join(folder::CONFIG), serde_json::to_string_pretty(&config)? + "\n")?;
     std::fs::write(to.join(folder::WEIGHTS), weights)?;

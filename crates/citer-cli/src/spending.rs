@@ -1,8 +1,7 @@
 //! Spending: budgets as flags, and what was spent today in a file.
 
 use crate::Failure;
-use citer_core::{Allowance, Budget, Prices, Settings, Spent};
-use serde::{Deserialize, Serialize};
+use citer_core::{Budget, Day, Limits, Prices, Settings, Spent};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -54,14 +53,6 @@ fn budget(text: &str) -> Result<Budget, String> {
     Ok(budget)
 }
 
-/// What was spent on one day.
-#[derive(Default, Serialize, Deserialize)]
-struct Day {
-    /// Days since 1970.
-    day: u64,
-    spent: Spent,
-}
-
 /// What was spent so far, in this conversation and today.
 pub struct Account {
     path: PathBuf,
@@ -77,26 +68,21 @@ impl Spending {
 
     /// What was spent before.
     pub fn account(&self) -> Result<Account, Failure> {
-        let mut today = read(&self.spent)?;
-        if today.day != day() {
-            today = Day { day: day(), spent: Spent::default() };
-        }
+        let today = read(&self.spent)?;
         Ok(Account { path: self.spent.clone(), conversation: Spent::default(), today })
     }
 
     /// The settings with these limits.
     pub fn limit(&self, account: &Account, settings: Settings) -> Settings {
-        let allowance = |budget: &Option<Budget>, spent: &Spent| Allowance {
-            budget: budget.clone().unwrap_or_default(),
-            spent: spent.clone(),
+        let budget = |limits: &Option<Budget>| limits.clone().unwrap_or_default();
+        let limits = Limits {
+            target_share: settings.target_share,
+            answer: budget(&self.answer_budget),
+            conversation: budget(&self.chat_budget),
+            day: budget(&self.day_budget),
         };
-        Settings {
-            budget: self.answer_budget.clone().unwrap_or_default(),
-            conversation: allowance(&self.chat_budget, &account.conversation),
-            day: allowance(&self.day_budget, &account.today.spent),
-            prices: self.prices(),
-            ..settings
-        }
+        let settings = Settings { prices: self.prices(), ..settings };
+        limits.apply(settings, account.conversation.clone(), account.today.spent(now()))
     }
 }
 
@@ -105,12 +91,8 @@ impl Account {
     pub fn add(&mut self, answer: &Spent) -> Result<(), Failure> {
         self.conversation = self.conversation.plus(answer);
         // Another conversation may have spent as well, or the day may be over.
-        let mut today = read(&self.path)?;
-        if today.day != day() {
-            today = Day { day: day(), spent: Spent::default() };
-        }
-        today.spent = today.spent.plus(answer);
-        self.today = today;
+        self.today = read(&self.path)?;
+        self.today.add(answer, now());
         if answer.calls == 0 {
             return Ok(());
         }
@@ -145,8 +127,8 @@ fn read(path: &Path) -> Result<Day, Failure> {
     }
 }
 
-fn day() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() / 86_400)
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]
@@ -166,21 +148,19 @@ mod tests {
     #[test]
     fn the_day_is_kept_over_conversations_and_ends() {
         let path = std::env::temp_dir().join(format!("citer-spent-{}", std::process::id())).join("spent.json");
-        let open = || {
-            let mut today = read(&path).unwrap();
-            if today.day != day() {
-                today = Day { day: day(), spent: Spent::default() };
-            }
-            Account { path: path.clone(), conversation: Spent::default(), today }
-        };
+        let open = || Account { path: path.clone(), conversation: Spent::default(), today: read(&path).unwrap() };
         let spent = Spent { calls: 2, bytes_sent: 10, ..Spent::default() };
         open().add(&spent).unwrap();
         let mut second = open();
         second.add(&spent).unwrap();
-        assert_eq!((second.conversation().calls, second.today.spent.calls, open().today.spent.calls), (2, 4, 4));
-        let old = Day { day: day() - 1, spent: spent.clone() };
+        assert_eq!(
+            (second.conversation().calls, second.today.spent(now()).calls, open().today.spent(now()).calls),
+            (2, 4, 4)
+        );
+        let mut old = Day::default();
+        old.add(&spent, now() - 86_400);
         std::fs::write(&path, serde_json::to_vec(&old).unwrap()).unwrap();
-        assert_eq!(open().today.spent, Spent::default());
+        assert_eq!(open().today.spent(now()), Spent::default());
         std::fs::write(&path, "?").unwrap();
         assert!(read(&path).is_err());
         std::fs::remove_dir_all(path.parent().unwrap()).unwrap();

@@ -1,8 +1,9 @@
-//! The ledger: a row for everything that was asked of a network, and what of a conversation it disclosed.
+//! The ledger: a row for everything that is asked of a network, begun before it leaves, and what of a conversation was
+//! disclosed.
 
 use crate::event::{ForcedReason, Source, TokenEvent};
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
 /// Most rows that are kept; the oldest go first, and how many went is told.
 pub const MOST: usize = 2_000;
@@ -13,6 +14,8 @@ pub const MOST: usize = 2_000;
 pub enum Purpose {
     /// A critical token.
     Token,
+    /// A session in which tokens are asked for.
+    Session,
     /// Whether a server is there and what it can do.
     Probe,
     /// A model's files.
@@ -23,12 +26,13 @@ pub enum Purpose {
 
 impl Purpose {
     /// All, in the order they are listed.
-    pub const ALL: [Self; 4] = [Self::Token, Self::Probe, Self::Download, Self::Other];
+    pub const ALL: [Self; 5] = [Self::Token, Self::Session, Self::Probe, Self::Download, Self::Other];
 
     /// As it is written in exports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Token => "token",
+            Self::Session => "session",
             Self::Probe => "probe",
             Self::Download => "download",
             Self::Other => "other",
@@ -40,6 +44,8 @@ impl Purpose {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
+    /// It is under way.
+    Started,
     /// It served its purpose.
     Done,
     /// The LLM gave the SLM's own token: nothing was gained.
@@ -50,25 +56,68 @@ pub enum Outcome {
     Failed,
     /// It was not let out of the device.
     Refused,
+    /// The page that made it was gone before it ended.
+    Interrupted,
 }
 
 impl Outcome {
     /// As it is written in exports.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Started => "started",
             Self::Done => "done",
             Self::Agreed => "agreed",
             Self::Replaced => "replaced",
             Self::Failed => "failed",
             Self::Refused => "refused",
+            Self::Interrupted => "interrupted",
         }
     }
+}
+
+/// What a worker tells of a request that it makes. Requests are numbered by the worker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "kebab-case")]
+pub enum RequestNews {
+    /// It leaves once the page has noted it.
+    Began {
+        /// Its number.
+        request: u64,
+        /// Who is asked: an address.
+        address: String,
+        /// What for.
+        purpose: Purpose,
+        /// The answer that it is made for.
+        answer: Option<u64>,
+        /// Request bytes; `None` where nobody counts them.
+        bytes_sent: Option<u64>,
+    },
+    /// Its answer is being read.
+    Reads {
+        /// Its number.
+        request: u64,
+        /// Response bytes so far.
+        bytes_received: u64,
+    },
+    /// It is over.
+    Ended {
+        /// Its number.
+        request: u64,
+        /// How it went: `ok`, or what went wrong.
+        status: String,
+        /// What came of it.
+        outcome: Outcome,
+        /// Response bytes.
+        bytes_received: Option<u64>,
+    },
 }
 
 /// One request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
-    /// When it ended, in milliseconds since 1970.
+    /// Its name: of all rows, of whatever window, in the order they began.
+    pub id: String,
+    /// When it began, in milliseconds since 1970.
     pub time: f64,
     /// Who was asked: scheme, host and port.
     pub endpoint: String,
@@ -99,31 +148,36 @@ pub struct Row {
 }
 
 impl Row {
-    /// The row of a token's request; `None` for a token that nobody was asked for.
-    pub fn of_token(event: &TokenEvent, endpoint: &str, conversation: &str, time: f64) -> Option<Self> {
-        if !event.source.was_asked() || event.reserved {
-            return None;
-        }
-        let (status, outcome) = match event.source {
-            Source::Forced(reason) => (reason_name(reason), Outcome::Failed),
-            Source::Agreed => ("ok", Outcome::Agreed),
-            Source::Local | Source::Remote => ("ok", Outcome::Replaced),
-        };
-        // A request that failed carries no counts, and was perhaps never sent.
-        let counted = outcome != Outcome::Failed || event.bytes_sent > 0;
-        Some(Self {
+    /// A request that is about to leave: the `count`th of a window.
+    pub fn begun(time: f64, window: &str, count: u64, endpoint: &str, purpose: Purpose) -> Self {
+        Self {
+            id: format!("{:012x}-{window}-{count:08x}", time.max(0.0) as u64),
             time,
             endpoint: endpoint.to_owned(),
-            purpose: Purpose::Token,
-            conversation: Some(conversation.to_owned()).filter(|name| !name.is_empty()),
-            bytes_sent: counted.then_some(event.bytes_sent),
-            bytes_received: counted.then_some(event.bytes_received),
-            tokens_sent: event.tokens_sent,
-            tokens_cached: event.tokens_cached,
-            ms: event.wait_ms,
-            status: status.to_owned(),
-            outcome,
-        })
+            purpose,
+            conversation: None,
+            bytes_sent: None,
+            bytes_received: None,
+            tokens_sent: 0,
+            tokens_cached: 0,
+            ms: 0.0,
+            status: String::new(),
+            outcome: Outcome::Started,
+        }
+    }
+
+    /// It ended at `time`. What was refused on the device stays refused.
+    pub fn end(&mut self, time: f64, status: &str, outcome: Outcome, bytes_received: Option<u64>) {
+        if self.outcome == Outcome::Started {
+            (self.outcome, self.status) = (outcome, status.to_owned());
+        }
+        self.ms = (time - self.time).max(0.0);
+        self.bytes_received = bytes_received.or(self.bytes_received);
+    }
+
+    /// The window that made it.
+    pub fn window(&self) -> &str {
+        self.id.split('-').nth(1).unwrap_or_default()
     }
 
     /// Tokens that the server had to compute.
@@ -132,7 +186,8 @@ impl Row {
     }
 }
 
-fn reason_name(reason: ForcedReason) -> &'static str {
+/// A reason as rows say it.
+pub fn reason_name(reason: ForcedReason) -> &'static str {
     match reason {
         ForcedReason::NoRemote => "no server",
         ForcedReason::Unreachable => "unreachable",
@@ -151,7 +206,7 @@ pub struct Filter {
     pub purpose: Option<Purpose>,
     /// Only those of this conversation.
     pub conversation: Option<String>,
-    /// Only those that failed or were refused.
+    /// Only those that failed, were refused or interrupted.
     pub failures: bool,
 }
 
@@ -160,8 +215,13 @@ impl Filter {
     pub fn shows(&self, row: &Row) -> bool {
         self.purpose.is_none_or(|purpose| row.purpose == purpose)
             && (self.conversation.is_none() || self.conversation == row.conversation)
-            && (!self.failures || matches!(row.outcome, Outcome::Failed | Outcome::Refused))
+            && (!self.failures || is_bad(row.outcome))
     }
+}
+
+/// Whether a request did not serve its purpose.
+pub fn is_bad(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Failed | Outcome::Refused | Outcome::Interrupted)
 }
 
 /// Sums over rows.
@@ -182,45 +242,104 @@ pub struct Totals {
 }
 
 /// All rows, oldest first.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ledger {
-    rows: VecDeque<Row>,
+    /// By their names.
+    rows: BTreeMap<String, Row>,
     /// Rows that had to go for newer ones.
-    #[serde(default)]
     forgotten: u64,
 }
 
 impl Ledger {
-    /// Reads what [`Self::to_json`] wrote.
-    ///
-    /// # Errors
-    /// Text that is no ledger.
-    pub fn parse(json: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(json)
+    /// A ledger from which rows went already.
+    pub fn after(forgotten: u64) -> Self {
+        Self { rows: BTreeMap::new(), forgotten }
     }
 
-    /// Adds a row.
-    pub fn add(&mut self, row: Row) {
-        if self.rows.len() >= MOST {
-            self.rows.pop_front();
+    /// Takes a row: a new one, or one that goes on. What has ended here does not begin again.
+    pub fn put(&mut self, row: Row) {
+        let is_stale = |known: &Row| known.outcome != Outcome::Started && row.outcome == Outcome::Started;
+        if self.rows.get(&row.id).is_some_and(is_stale) {
+            return;
+        }
+        self.rows.insert(row.id.clone(), row);
+        while self.rows.len() > MOST {
+            self.rows.pop_first();
             self.forgotten += 1;
         }
-        self.rows.push_back(row);
     }
 
-    /// Forgets everything.
+    /// A row, if it is there.
+    pub fn get(&self, id: &str) -> Option<&Row> {
+        self.rows.get(id)
+    }
+
+    /// Changes a row, if it is there.
+    pub fn change(&mut self, id: &str, change: impl FnOnce(&mut Row)) {
+        if let Some(row) = self.rows.get_mut(id) {
+            change(row);
+        }
+    }
+
+    /// What came of a token that the requests of these rows were made for: the last one brought it, or none did.
+    pub fn settle(&mut self, ids: &[String], event: &TokenEvent) {
+        let Some(id) = ids.last() else { return };
+        self.change(id, |row| {
+            (row.tokens_sent, row.tokens_cached) = (event.tokens_sent, event.tokens_cached);
+            if row.outcome != Outcome::Done {
+                return;
+            }
+            match event.source {
+                Source::Agreed => row.outcome = Outcome::Agreed,
+                Source::Local | Source::Remote => row.outcome = Outcome::Replaced,
+                Source::Forced(reason) => {
+                    (row.outcome, row.status) = (Outcome::Failed, reason_name(reason).to_owned());
+                }
+            }
+        });
+    }
+
+    /// Rows under way of windows that are gone are interrupted: nobody will end them. Returns their names.
+    pub fn interrupt(&mut self, is_gone: impl Fn(&str) -> bool) -> Vec<String> {
+        let mut changed = Vec::new();
+        for (id, row) in &mut self.rows {
+            if row.outcome == Outcome::Started && is_gone(row.window()) {
+                (row.outcome, row.status) = (Outcome::Interrupted, "page closed".to_owned());
+                changed.push(id.clone());
+            }
+        }
+        changed
+    }
+
+    /// Requests under way, of all windows.
+    pub fn under_way(&self) -> usize {
+        self.rows.values().filter(|row| row.outcome == Outcome::Started).count()
+    }
+
+    /// Whether a request of another window than `own` is under way.
+    pub fn is_under_way_elsewhere(&self, own: &str) -> bool {
+        self.rows.values().any(|row| row.outcome == Outcome::Started && row.window() != own)
+    }
+
+    /// Forgets everything that is over.
     pub fn clear(&mut self) {
-        *self = Self::default();
+        self.rows.retain(|_, row| row.outcome == Outcome::Started);
+        self.forgotten = 0;
+    }
+
+    /// All rows, oldest first.
+    pub fn all(&self) -> impl DoubleEndedIterator<Item = &Row> {
+        self.rows.values()
     }
 
     /// The rows that `filter` shows, newest first.
     pub fn shown<'a>(&'a self, filter: &'a Filter) -> impl Iterator<Item = &'a Row> {
-        self.rows.iter().rev().filter(|row| filter.shows(row))
+        self.rows.values().rev().filter(|row| filter.shows(row))
     }
 
     /// Requests of all time, refused ones not counted.
     pub fn requests(&self) -> u64 {
-        let refused = self.rows.iter().filter(|row| row.outcome == Outcome::Refused).count() as u64;
+        let refused = self.rows.values().filter(|row| row.outcome == Outcome::Refused).count() as u64;
         self.rows.len() as u64 - refused + self.forgotten
     }
 
@@ -248,7 +367,12 @@ impl Ledger {
     /// # Errors
     /// None in practice.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
-        serde_json::to_string(self)
+        #[derive(Serialize)]
+        struct Export<'a> {
+            rows: Vec<&'a Row>,
+            forgotten: u64,
+        }
+        serde_json::to_string(&Export { rows: self.rows.values().collect(), forgotten: self.forgotten })
     }
 
     /// The rows as a table with a header, oldest first. Texts that a spreadsheet would take for a formula are quoted.
@@ -257,7 +381,7 @@ impl Ledger {
             "time_ms,endpoint,purpose,conversation,bytes_sent,bytes_received,tokens_sent,tokens_cached,tokens_computed,\
              ms,status,outcome\n",
         );
-        for row in &self.rows {
+        for row in self.rows.values() {
             let count = |count: Option<u64>| count.map_or_else(String::new, |count| count.to_string());
             let cells = [
                 format!("{:.0}", row.time),
@@ -335,35 +459,72 @@ mod tests {
         serde_json::from_value(json).unwrap()
     }
 
-    fn row(purpose: Purpose, outcome: Outcome) -> Row {
-        Row {
-            purpose,
-            outcome,
-            ..Row::of_token(&event(Source::Remote, "a"), "https://llm.example", "one", 5.0).unwrap()
-        }
+    fn row(count: u64, purpose: Purpose, outcome: Outcome) -> Row {
+        let mut row = Row::begun(5.0, "w", count, "https://llm.example", purpose);
+        (row.conversation, row.bytes_sent) = (Some("one".into()), Some(100));
+        row.end(14.0, "ok", outcome, Some(40));
+        row
     }
 
     #[test]
-    fn a_token_has_a_row_when_it_was_asked_for() {
-        let of = |source| Row::of_token(&event(source, "a"), "http://h", "", 1.0);
-        assert_eq!(of(Source::Local), None);
-        assert_eq!(of(Source::Forced(ForcedReason::Budget)), None);
-        let agreed = of(Source::Agreed).unwrap();
-        assert_eq!((agreed.outcome, agreed.tokens_computed(), agreed.conversation), (Outcome::Agreed, 2, None));
-        let failed = of(Source::Forced(ForcedReason::Timeout)).unwrap();
-        assert_eq!((failed.outcome, failed.status.as_str()), (Outcome::Failed, "timeout"));
-        let reserved = TokenEvent { reserved: true, ..event(Source::Remote, "a") };
-        assert_eq!(Row::of_token(&reserved, "http://h", "", 1.0), None);
-        let uncounted = TokenEvent { bytes_sent: 0, ..event(Source::Forced(ForcedReason::Unreachable), "a") };
-        assert_eq!(Row::of_token(&uncounted, "http://h", "", 1.0).unwrap().bytes_sent, None);
+    fn a_row_is_there_before_its_request_and_says_what_came_of_it() {
+        let mut ledger = Ledger::default();
+        let begun = Row::begun(5.0, "w", 1, "https://llm.example", Purpose::Token);
+        let id = begun.id.clone();
+        ledger.put(begun.clone());
+        assert_eq!((ledger.under_way(), ledger.requests()), (1, 1));
+        ledger.change(&id, |row| row.end(14.0, "ok", Outcome::Done, Some(40)));
+        ledger.settle(std::slice::from_ref(&id), &event(Source::Agreed, "a"));
+        let row = ledger.get(&id).unwrap().clone();
+        assert_eq!(
+            (row.outcome, row.tokens_computed(), row.ms, row.bytes_received),
+            (Outcome::Agreed, 2, 9.0, Some(40))
+        );
+        ledger.put(begun);
+        assert_eq!(ledger.get(&id), Some(&row), "late news of its beginning change nothing");
+    }
+
+    #[test]
+    fn a_token_that_no_request_brought_leaves_them_failed() {
+        let mut ledger = Ledger::default();
+        let (first, second) = (row(1, Purpose::Token, Outcome::Failed), row(2, Purpose::Token, Outcome::Done));
+        let ids = [first.id.clone(), second.id.clone()];
+        ledger.put(first);
+        ledger.put(second);
+        ledger.settle(&ids, &event(Source::Forced(ForcedReason::BadAnswer), "a"));
+        let last = ledger.get(&ids[1]).unwrap();
+        assert_eq!((last.outcome, last.status.as_str()), (Outcome::Failed, "unusable answer"));
+        ledger.settle(&[], &event(Source::Remote, "a"));
+    }
+
+    #[test]
+    fn what_a_closed_window_left_is_interrupted_with_what_is_known() {
+        let mut ledger = Ledger::default();
+        let mut begun = Row::begun(5.0, "gone", 1, "https://hub.example", Purpose::Download);
+        begun.bytes_received = Some(7);
+        ledger.put(begun.clone());
+        ledger.put(Row::begun(5.0, "here", 1, "https://hub.example", Purpose::Download));
+        assert_eq!(ledger.interrupt(|window| window == "gone"), std::slice::from_ref(&begun.id));
+        let row = ledger.get(&begun.id).unwrap();
+        assert_eq!((row.outcome, row.bytes_received, ledger.under_way()), (Outcome::Interrupted, Some(7), 1));
+        let failures = Filter { failures: true, ..Filter::default() };
+        assert_eq!(ledger.shown(&failures).count(), 1);
+    }
+
+    #[test]
+    fn what_was_refused_stays_refused() {
+        let mut row = Row::begun(5.0, "w", 1, "https://llm.example", Purpose::Token);
+        row.outcome = Outcome::Refused;
+        row.end(6.0, "unreachable", Outcome::Failed, None);
+        assert_eq!((row.outcome, row.ms), (Outcome::Refused, 1.0));
     }
 
     #[test]
     fn filters_choose_and_totals_add_up() {
         let mut ledger = Ledger::default();
-        ledger.add(row(Purpose::Token, Outcome::Replaced));
-        ledger.add(row(Purpose::Token, Outcome::Failed));
-        ledger.add(Row { conversation: None, ..row(Purpose::Probe, Outcome::Refused) });
+        ledger.put(row(1, Purpose::Token, Outcome::Replaced));
+        ledger.put(row(2, Purpose::Token, Outcome::Failed));
+        ledger.put(Row { conversation: None, ..row(3, Purpose::Probe, Outcome::Refused) });
         assert_eq!(ledger.requests(), 2);
         let tokens = Filter { purpose: Some(Purpose::Token), ..Filter::default() };
         assert_eq!(ledger.totals(&tokens).bytes_sent, 200);
@@ -375,18 +536,20 @@ mod tests {
     #[test]
     fn old_rows_go_and_are_counted() {
         let mut ledger = Ledger::default();
-        (0..MOST + 3).for_each(|_| ledger.add(row(Purpose::Token, Outcome::Agreed)));
+        (0..MOST as u64 + 3).rev().for_each(|count| ledger.put(row(count, Purpose::Token, Outcome::Agreed)));
         assert_eq!((ledger.forgotten(), ledger.requests()), (3, MOST as u64 + 3));
-        assert_eq!(Ledger::parse(&ledger.to_json().unwrap()).unwrap(), ledger);
+        assert_eq!(ledger.shown(&Filter::default()).last().unwrap().id, row(3, Purpose::Token, Outcome::Agreed).id);
         ledger.clear();
         assert_eq!(ledger, Ledger::default());
-        assert!(Ledger::parse("{").is_err());
     }
 
     #[test]
     fn exports_are_tables_and_never_formulas() {
         let mut ledger = Ledger::default();
-        ledger.add(Row { status: "=1+1".into(), endpoint: "a,\"b\"".into(), ..row(Purpose::Other, Outcome::Failed) });
+        let mut odd = row(1, Purpose::Other, Outcome::Failed);
+        (odd.status, odd.endpoint) = ("=1+1".into(), "a,\"b\"".into());
+        (odd.tokens_sent, odd.tokens_cached) = (12, 10);
+        ledger.put(odd);
         let csv = ledger.to_csv();
         let lines: Vec<&str> = csv.lines().collect();
         assert_eq!(lines.len(), 2);

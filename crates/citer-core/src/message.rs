@@ -4,6 +4,7 @@ use crate::{
     answer::Finish,
     connection::{Capabilities, Dialect},
     event::{TokenEvent, TokenId},
+    ledger::RequestNews,
     library::{LibraryNews, LibraryRequest},
     revival::{Death, Fault},
     settings::Settings,
@@ -113,6 +114,11 @@ pub enum ToWorker {
     },
     /// End the running answer after the token in progress.
     Stop,
+    /// A request is noted and may leave.
+    Noted {
+        /// Its number.
+        request: u64,
+    },
     /// Run the engine here although another tab does; that one stops.
     TakeOver,
     /// For tests of the page: fail on purpose in the next answer.
@@ -185,7 +191,15 @@ pub enum FromWorker {
         local_text: Vec<String>,
         /// The remote candidates' texts, in the order of `event.remote`.
         remote_text: Vec<String>,
+        /// The requests that were made for it, by number.
+        #[serde(default)]
+        requests: Vec<u64>,
+        /// Who was asked last: the address of the server that answered, where one did.
+        #[serde(default)]
+        server: Option<String>,
     },
+    /// A request begins, goes on or ends. One that begins waits until it is [noted](ToWorker::Noted).
+    Request(RequestNews),
     /// Something the reader should know about the answer in progress (the server went away, say).
     Notice {
         /// The page's number for the answer.

@@ -1,6 +1,7 @@
 //! Messages between the page and the worker survive JSON, and their wire names stay what they are.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use citer_core::ledger::{Outcome, Purpose, RequestNews};
 use citer_core::library::*;
 use citer_core::message::{EngineInfo, FromWorker, Role, ServerAddress, ToWorker, Turn};
 use citer_core::revival::{Cause, Fault};
@@ -138,6 +139,13 @@ fn worker_to_page() {
     let old: FromWorker = serde_json::from_str(r#"{"type":"server","available":true,"detail":"big"}"#).unwrap();
     assert_eq!(old, FromWorker::Server { available: true, detail: "big".into(), servers: vec![] });
     round(FromWorker::Notice { answer: 1, text: "gone".into() }, "notice");
+    let address = "https://llm.example".to_owned();
+    let began =
+        RequestNews::Began { request: 3, address, purpose: Purpose::Token, answer: Some(1), bytes_sent: Some(9) };
+    round(FromWorker::Request(began), "request");
+    let ended = RequestNews::Ended { request: 3, status: "ok".into(), outcome: Outcome::Done, bytes_received: None };
+    round(FromWorker::Request(ended), "request");
+    round(ToWorker::Noted { request: 3 }, "noted");
     round(FromWorker::Died(Death::of("device lost")), "died");
     round(FromWorker::Elsewhere, "elsewhere");
     round(FromWorker::Failed { answer: None, error: "no WebGPU".into() }, "failed");
@@ -150,7 +158,9 @@ fn tokens_of_every_source_and_the_finished_trace() {
     let forced = [NoRemote, Unreachable, Timeout, Busy, BadAnswer, Budget, Cooldown].map(Source::Forced);
     for source in [Source::Local, Source::Remote, Source::Agreed].into_iter().chain(forced) {
         let event = event(source);
-        round(FromWorker::Token { answer: 1, event, local_text: vec!["a".into()], remote_text: vec![] }, "token");
+        let (requests, server) = (vec![3], Some("https://llm.example".into()));
+        let (local_text, remote_text) = (vec!["a".into()], vec![]);
+        round(FromWorker::Token { answer: 1, event, local_text, remote_text, requests, server }, "token");
     }
     for finish in [Finish::End, Finish::Length, Finish::Context, Finish::Stopped] {
         let answer = Answer { events: vec![event(Source::Agreed)], tail: "\u{FFFD}".into(), finish };

@@ -119,6 +119,8 @@ pub enum WriteError {
     #[error("the model does not fit the file format ({0}): choose another format")]
     Header(String),
     /// A tokenizer that GGUF cannot hold.
-    #[error("the tokenizer cannot be written to GGUF ({0}): only byte-level BPE is supported")]
+    #[error(
+        "the tokenizer cannot be written to GGUF ({0}): byte-level BPE and SentencePiece with bytes to fall back to are supported"
+    )]
     Tokenizer(String),
 }

@@ -6,6 +6,7 @@ use crate::{
     chat_template::TokenizerConfig,
     error::LoadError,
     gguf::{Gguf, Value},
+    pieces::{Kind, Piece, Pieces},
     tokenizer::Tokenizer,
 };
 use citer_core::TokenId;
@@ -18,12 +19,14 @@ pub(crate) const QWEN2: &str =
 /// The expression of Llama 3's tokenizer.json.
 pub(crate) const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
-/// Values of `tokenizer.ggml.token_type`: a plain token, a control token, one that is read as a whole but is no control
-/// token, and one that nothing is read as.
+/// Values of `tokenizer.ggml.token_type`: a plain token, the one for what no token can be made of, a control token, one that
+/// is read as a whole but is no control token, one that nothing is read as, and a byte.
 pub(crate) const NORMAL: i32 = 1;
+pub(crate) const UNKNOWN: i32 = 2;
 pub(crate) const CONTROL: i32 = 3;
 pub(crate) const WHOLE: i32 = 4;
 pub(crate) const UNUSED: i32 = 5;
+pub(crate) const BYTE: i32 = 6;
 
 fn refused(field: &str, detail: impl Into<String>) -> LoadError {
     LoadError::Metadata { field: format!("tokenizer.ggml.{field}"), detail: detail.into() }
@@ -103,18 +106,23 @@ fn vocabulary<'a>(tokens: &[&'a str]) -> Result<HashMap<&'a str, usize>, LoadErr
     if vocabulary.len() == tokens.len() { Ok(vocabulary) } else { Err(refused("tokens", "a token occurs twice")) }
 }
 
-/// Tokens that are read as a whole, in the form of tokenizer.json.
-fn added_tokens(file: &Gguf, tokens: &[&str]) -> Result<Vec<Json>, LoadError> {
-    let types = match file.value("tokenizer.ggml.token_type") {
-        None => return Ok(Vec::new()),
-        Some(_) => array(file, "token_type")?,
-    };
+/// The kind of every token; empty where the file says nothing.
+fn kinds(file: &Gguf) -> Result<Vec<i32>, LoadError> {
     let kind = |value: &Value| match value {
         Value::Unsigned(kind) => i32::try_from(*kind).unwrap_or_default(),
         Value::Signed(kind) => i32::try_from(*kind).unwrap_or_default(),
         _ => 0,
     };
-    let added = types.iter().map(kind).zip(tokens).enumerate().filter(|(_, (kind, _))| [CONTROL, WHOLE].contains(kind));
+    match file.value("tokenizer.ggml.token_type") {
+        None => Ok(Vec::new()),
+        Some(_) => Ok(array(file, "token_type")?.iter().map(kind).collect()),
+    }
+}
+
+/// Tokens that are read as a whole, in the form of tokenizer.json.
+fn added_tokens(file: &Gguf, tokens: &[&str]) -> Result<Vec<Json>, LoadError> {
+    let kinds = kinds(file)?;
+    let added = kinds.into_iter().zip(tokens).enumerate().filter(|(_, (kind, _))| [CONTROL, WHOLE].contains(kind));
     let entry = |(id, (kind, token)): (usize, (i32, &&str))| {
         json!({"id": id, "content": token, "special": kind == CONTROL, "single_word": false, "lstrip": false,
             "rstrip": false, "normalized": false})
@@ -154,7 +162,6 @@ fn byte_level(file: &Gguf) -> Result<Json, LoadError> {
 
 fn sentence_piece(file: &Gguf) -> Result<Json, LoadError> {
     let tokens = texts(file, "tokens")?;
-    let ids = vocabulary(&tokens)?;
     let score = |value: &Value| match value {
         Value::Float(score) => *score,
         _ => 0.0,
@@ -163,31 +170,21 @@ fn sentence_piece(file: &Gguf) -> Result<Json, LoadError> {
     if scores.len() != tokens.len() {
         return Err(refused("scores", format!("there are {} for {} tokens", scores.len(), tokens.len())));
     }
-    // Two pieces merge when together they are a piece; the better its score, the earlier.
-    let mut merges = Vec::new();
-    for (id, token) in tokens.iter().enumerate() {
-        for (at, _) in token.char_indices().skip(1) {
-            let (left, right) = token.split_at(at);
-            if let (Some(left_id), Some(right_id)) = (ids.get(left), ids.get(right)) {
-                merges.push((scores[id], *left_id, *right_id, [left, right]));
-            }
-        }
+    let mut pieces: Vec<Piece> = tokens.iter().zip(scores).map(|(text, score)| Piece::new(text, score)).collect();
+    for (piece, kind) in pieces.iter_mut().zip(kinds(file)?) {
+        piece.kind = match kind {
+            UNKNOWN => Kind::Unknown,
+            CONTROL => Kind::Control,
+            WHOLE => Kind::Whole,
+            UNUSED => Kind::Unused,
+            _ => piece.kind,
+        };
     }
-    merges.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| (a.1, a.2).cmp(&(b.1, b.2))));
-    let merges: Vec<[&str; 2]> = merges.into_iter().map(|(.., pair)| pair).collect();
-    let unknown = id(file, "unknown_token_id").unwrap_or(0);
-    let replace = |from: &str, to: &str| json!({"type": "Replace", "pattern": {"String": from}, "content": to});
-    let mut normalizers = vec![replace(" ", "\u{2581}")];
-    if file.value("tokenizer.ggml.add_space_prefix") != Some(&Value::Bool(false)) {
-        normalizers.insert(0, json!({"type": "Prepend", "prepend": "\u{2581}"}));
+    if let Some(piece) = id(file, "unknown_token_id").and_then(|id| pieces.get_mut(id as usize)) {
+        piece.kind = Kind::Unknown;
     }
-    Ok(json!({
-        "version": "1.0",
-        "added_tokens": added_tokens(file, &tokens)?,
-        "normalizer": {"type": "Sequence", "normalizers": normalizers},
-        "pre_tokenizer": null,
-        "decoder": {"type": "Sequence", "decoders": [replace("\u{2581}", " "), {"type": "ByteFallback"}, {"type": "Fuse"}]},
-        "model": {"type": "BPE", "vocab": ids, "merges": merges, "byte_fallback": true, "fuse_unk": true,
-            "unk_token": tokens.get(unknown as usize)},
-    }))
+    let says = |field: &str, value: bool| file.value(&format!("tokenizer.ggml.{field}")) == Some(&Value::Bool(value));
+    let begin = id(file, "bos_token_id").filter(|_| says("add_bos_token", true)).map(|id| id as usize);
+    let pieces = Pieces { pieces, space_first: !says("add_space_prefix", false), begin };
+    pieces.json().ok_or_else(|| refused("tokens", "a token occurs twice"))
 }

@@ -1,13 +1,14 @@
-//! A tokenizer.json (byte-level BPE) in the terms of GGUF.
+//! A tokenizer.json (byte-level BPE, or SentencePiece with bytes to fall back to) in the terms of GGUF.
 //!
 //! `tokenizer.huggingface.json` holds the whole file beside them, as the GGUF specification allows: that is what this
 //! project reads back, and it is exact where llama.cpp has no name for how text is cut.
 
 use crate::{
     error::WriteError,
-    gguf_tokenizer::{CONTROL, LLAMA3, NORMAL, QWEN2, UNUSED, WHOLE},
+    gguf_tokenizer::{BYTE, CONTROL, LLAMA3, NORMAL, QWEN2, UNKNOWN, UNUSED, WHOLE},
     gguf_writer::Metadata,
     model_files::Parts,
+    pieces::{Kind, Piece, Pieces},
 };
 use serde_json::Value as Json;
 
@@ -43,9 +44,6 @@ pub fn pre_tokenizer(tokenizer: &Json) -> Option<&'static str> {
 
 fn vocabulary(tokenizer: &Json, size: usize) -> Result<Vocabulary, WriteError> {
     let model = &tokenizer["model"];
-    if model["type"] != "BPE" || !tokenizer["decoder"].to_string().contains("ByteLevel") {
-        return Err(refused("it is of another kind"));
-    }
     // llama.cpp wants as many tokens as the embedding has rows.
     let mut tokens: Vec<(String, i32)> = (0..size).map(|id| (format!("[PAD{id}]"), UNUSED)).collect();
     let mut place = |id: &Json, text: &str, kind: i32| {
@@ -70,25 +68,67 @@ fn vocabulary(tokenizer: &Json, size: usize) -> Result<Vocabulary, WriteError> {
     Ok(Vocabulary { tokens, merges })
 }
 
+/// Writes byte-level tokens; returns their texts.
+fn byte_level(tokenizer: &Json, size: usize, to: &mut Metadata) -> Result<Vec<String>, WriteError> {
+    let Vocabulary { tokens, merges } = vocabulary(tokenizer, size)?;
+    let (texts, kinds): (Vec<String>, Vec<i32>) = tokens.into_iter().unzip();
+    to.text("tokenizer.ggml.model", "gpt2");
+    to.text("tokenizer.ggml.pre", pre_tokenizer(tokenizer).unwrap_or("gpt-2"));
+    write_tokens(&texts, &kinds, to);
+    to.texts("tokenizer.ggml.merges", merges.iter().map(String::as_str));
+    // What begins a prompt is the template's business.
+    to.bool("tokenizer.ggml.add_bos_token", false);
+    Ok(texts)
+}
+
+/// Writes pieces with their scores; returns their texts.
+fn sentence_piece(tokenizer: &Json, size: usize, to: &mut Metadata) -> Result<Vec<String>, WriteError> {
+    let Pieces { pieces, space_first, begin } = Pieces::read(tokenizer, size).map_err(refused)?;
+    let kind = |piece: &Piece| match piece.kind {
+        Kind::Normal => NORMAL,
+        Kind::Unknown => UNKNOWN,
+        Kind::Control => CONTROL,
+        Kind::Whole => WHOLE,
+        Kind::Unused => UNUSED,
+        Kind::Byte => BYTE,
+    };
+    let kinds: Vec<i32> = pieces.iter().map(kind).collect();
+    let scores: Vec<f64> = pieces.iter().map(|piece| piece.score).collect();
+    let texts: Vec<String> = pieces.into_iter().map(|piece| piece.text).collect();
+    to.text("tokenizer.ggml.model", "llama");
+    write_tokens(&texts, &kinds, to);
+    to.floats("tokenizer.ggml.scores", &scores);
+    if let Some(id) = kinds.iter().position(|kind| *kind == UNKNOWN).and_then(|id| u32::try_from(id).ok()) {
+        to.number("tokenizer.ggml.unknown_token_id", id);
+    }
+    to.bool("tokenizer.ggml.add_space_prefix", space_first);
+    to.bool("tokenizer.ggml.add_bos_token", begin.is_some());
+    to.bool("tokenizer.ggml.add_eos_token", false);
+    Ok(texts)
+}
+
+fn write_tokens(texts: &[String], kinds: &[i32], to: &mut Metadata) {
+    to.texts("tokenizer.ggml.tokens", texts.iter().map(String::as_str));
+    to.integers("tokenizer.ggml.token_type", kinds);
+}
+
 /// Writes the tokenizer, the special tokens and the chat template of a model.
 pub(crate) fn write(parts: &Parts, to: &mut Metadata) -> Result<(), WriteError> {
     let json = std::str::from_utf8(&parts.tokenizer_json).map_err(|e| refused(e.to_string()))?;
     let tokenizer: Json = serde_json::from_str(json).map_err(|e| refused(e.to_string()))?;
-    let Vocabulary { tokens, merges } = vocabulary(&tokenizer, parts.config.vocab_size)?;
-    to.text("tokenizer.ggml.model", "gpt2");
-    to.text("tokenizer.ggml.pre", pre_tokenizer(&tokenizer).unwrap_or("gpt-2"));
-    to.texts("tokenizer.ggml.tokens", tokens.iter().map(|(text, _)| text.as_str()));
-    to.integers("tokenizer.ggml.token_type", &tokens.iter().map(|(_, kind)| *kind).collect::<Vec<_>>());
-    to.texts("tokenizer.ggml.merges", merges.iter().map(String::as_str));
+    if tokenizer["model"]["type"].as_str().is_some_and(|kind| kind != "BPE") {
+        return Err(refused("it is of another kind"));
+    }
+    let is_byte_level = tokenizer["decoder"].to_string().contains("ByteLevel");
+    let write = if is_byte_level { byte_level } else { sentence_piece };
+    let texts = write(&tokenizer, parts.config.vocab_size, to)?;
     for (field, id) in ["eos_token_id", "eot_token_id"].iter().zip(&parts.stops) {
         to.number(&format!("tokenizer.ggml.{field}"), *id);
     }
-    let named = tokens.iter().position(|(text, _)| !text.is_empty() && *text == parts.settings.bos_token);
+    let named = texts.iter().position(|text| !text.is_empty() && *text == parts.settings.bos_token);
     if let Some(id) = named.and_then(|id| u32::try_from(id).ok()) {
         to.number("tokenizer.ggml.bos_token_id", id);
     }
-    // What begins a prompt is the template's business.
-    to.bool("tokenizer.ggml.add_bos_token", false);
     if let Some(template) = &parts.settings.chat_template {
         to.text("tokenizer.chat_template", template);
     }

@@ -59,6 +59,12 @@ impl Metadata {
         self.add(key, 9, &head.into_iter().chain(texts.flat_map(string)).collect::<Vec<u8>>());
     }
 
+    pub(crate) fn floats(&mut self, key: &str, values: &[f64]) {
+        let head = [6u32.to_le_bytes().as_slice(), &(values.len() as u64).to_le_bytes()].concat();
+        let values = values.iter().flat_map(|value| (*value as f32).to_le_bytes());
+        self.add(key, 9, &head.into_iter().chain(values).collect::<Vec<u8>>());
+    }
+
     pub(crate) fn integers(&mut self, key: &str, values: &[i32]) {
         let head = [5u32.to_le_bytes().as_slice(), &(values.len() as u64).to_le_bytes()].concat();
         let values = values.iter().flat_map(|value| value.to_le_bytes());

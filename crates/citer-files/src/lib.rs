@@ -18,6 +18,7 @@ pub mod hash;
 mod layout;
 pub mod llama2c;
 pub mod model_files;
+mod pieces;
 pub mod quantise;
 pub mod rope_scaling;
 mod row_order;

@@ -1,9 +1,13 @@
-//! Conversion of llama2.c checkpoints (version 0, F32) into `config.json` and safetensors.
+//! Conversion of llama2.c checkpoints (version 0, F32) and their tokenizers.
 
 use crate::{
+    chat_template::TokenizerConfig,
     config::Config,
     error::LoadError,
+    model_files::Parts,
+    pieces::{Kind, Piece, Pieces},
     row_order::{reordered, side_by_side},
+    safetensors_file::Safetensors,
 };
 use safetensors::{Dtype, tensor::TensorView};
 
@@ -27,6 +31,54 @@ impl Reader<'_> {
 
 fn damaged(detail: &str) -> LoadError {
     LoadError::Weights(format!("no llama2.c checkpoint: {detail}"))
+}
+
+/// Ids of a llama2.c tokenizer that have no piece of their own.
+const UNKNOWN: usize = 0;
+const BEGIN: usize = 1;
+const END: usize = 2;
+/// A conversation of a model that only goes on with text: what was said, one after the other.
+const TEMPLATE: &str = "{{ bos_token }}{% for message in messages %}{{ message.content }}{% endfor %}";
+
+/// A whole model: a checkpoint and its tokenizer.
+pub fn parts(checkpoint: &[u8], tokenizer: &[u8]) -> Result<Parts, LoadError> {
+    let (config, weights) = convert(checkpoint)?;
+    let pieces = pieces(tokenizer, config.vocab_size)?;
+    let text = |id: usize| pieces.pieces[id].text.clone();
+    let settings =
+        TokenizerConfig { chat_template: Some(TEMPLATE.into()), bos_token: text(BEGIN), eos_token: text(END) };
+    let json = pieces.json().ok_or_else(|| LoadError::Tokenizer("a piece occurs twice".into()))?;
+    // A text ends where the next one begins.
+    let stops = vec![END as u32, BEGIN as u32];
+    let tensors = Box::new(Safetensors::parse(weights)?);
+    Ok(Parts { config, tensors, tokenizer_json: json.to_string().into_bytes(), settings, stops })
+}
+
+/// The pieces of a tokenizer file for `size` tokens.
+fn pieces(bytes: &[u8], size: usize) -> Result<Pieces, LoadError> {
+    let wrong = |detail: &str| LoadError::Tokenizer(format!("no llama2.c tokenizer: {detail}"));
+    let short = || wrong("it ends too early");
+    let mut reader = Reader(bytes);
+    // The length of the longest piece.
+    reader.word().map_err(|_| short())?;
+    let mut pieces = Vec::new();
+    for id in 0..size {
+        let score = f32::from_le_bytes(reader.word().map_err(|_| short())?);
+        let length = u32::from_le_bytes(reader.word().map_err(|_| short())?) as usize;
+        let (text, rest) = reader.0.split_at_checked(length).ok_or_else(short)?;
+        reader.0 = rest;
+        let text = std::str::from_utf8(text).map_err(|_| wrong("a piece is no text"))?;
+        pieces.push(match id {
+            // Written with line feeds around them.
+            UNKNOWN => Piece { text: text.trim().into(), score: 0.0, kind: Kind::Unknown },
+            BEGIN | END => Piece { text: text.trim().into(), score: 0.0, kind: Kind::Control },
+            _ => Piece::new(&text.replace(' ', "\u{2581}"), score.into()),
+        });
+    }
+    if size <= END || !reader.0.is_empty() {
+        return Err(wrong("it has another number of pieces than the model"));
+    }
+    Ok(Pieces { pieces, space_first: true, begin: Some(BEGIN) })
 }
 
 /// The configuration and the safetensors file of a llama2.c checkpoint.
@@ -100,6 +152,22 @@ pub fn convert(bytes: &[u8]) -> Result<(Config, Vec<u8>), LoadError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tokenizer_that_does_not_fit_is_an_error() {
+        let piece =
+            |text: &str| [1f32.to_le_bytes().as_slice(), &(text.len() as u32).to_le_bytes(), text.as_bytes()].concat();
+        let texts = ["<unk>", "\n<s>\n", "\n</s>\n", " a"];
+        let file = [4u32.to_le_bytes().to_vec(), texts.iter().flat_map(|text| piece(text)).collect()].concat();
+        let read = pieces(&file, 4).unwrap();
+        let texts: Vec<&str> = read.pieces.iter().map(|piece| piece.text.as_str()).collect();
+        assert_eq!(texts, ["<unk>", "<s>", "</s>", "\u{2581}a"]);
+        for (size, length) in [(3, file.len()), (5, file.len()), (4, file.len() - 1), (4, 2), (2, file.len())] {
+            assert!(pieces(&file[..length], size).is_err(), "{size} {length}");
+        }
+        let absurd = [&file[..8], &u32::MAX.to_le_bytes(), &file[12..]].concat();
+        assert!(pieces(&absurd, 4).is_err());
+    }
 
     #[test]
     fn short_and_absurd_files_are_errors() {

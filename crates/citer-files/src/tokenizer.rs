@@ -1,6 +1,6 @@
 //! The tokenizer: text to token ids and back to bytes, from a Hugging Face `tokenizer.json`.
 
-use crate::{error::LoadError, tokenizer_check::check};
+use crate::{error::LoadError, pieces::begin, tokenizer_check::check};
 use citer_core::TokenId;
 use std::collections::{HashMap, HashSet};
 
@@ -10,6 +10,7 @@ pub struct Tokenizer {
     bytes: Vec<Vec<u8>>,
     /// Text and id of every control token, longer ones first.
     control: Vec<(String, TokenId)>,
+    begin: Option<TokenId>,
     sha256: String,
 }
 
@@ -41,7 +42,8 @@ impl Tokenizer {
                 *slot = token_bytes(&token, byte_level, &alphabet);
             }
         }
-        Ok(Self { inner, bytes, control, sha256: crate::hash::sha256(json) })
+        let begin = begin(&tree).and_then(|text| inner.token_to_id(text));
+        Ok(Self { inner, bytes, control, begin, sha256: crate::hash::sha256(json) })
     }
 
     /// Token ids of `text`; control tokens in it are read as plain text.
@@ -75,6 +77,12 @@ impl Tokenizer {
     /// How the control token `token` is written.
     pub fn control_text(&self, token: TokenId) -> Option<&str> {
         self.control.iter().find(|(_, id)| *id == token).map(|(text, _)| text.as_str())
+    }
+
+    /// The control token that the model was trained to see in front of a text, if there is one; [`Self::encode`] leaves it
+    /// to the caller.
+    pub fn begin(&self) -> Option<TokenId> {
+        self.begin
     }
 
     /// Number of tokens.

@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use citer_files::{
-    Config, Format, ModelFiles, Parts, RopeScaling, Safetensors, TensorSource, Tokenizer, WriteError, chat::ChatFormat,
-    folder, gguf_writer, safetensors_writer, shapes::shape, source::values, synth,
+    Config, Format, Gguf, ModelFiles, Parts, RopeScaling, Safetensors, TensorSource, Tokenizer, WriteError,
+    chat::ChatFormat, folder, gguf_tokenizer, gguf_writer, llama2c, safetensors_writer, shapes::shape, source::values,
+    synth,
 };
 
 fn tiny() -> Config {
@@ -121,6 +122,29 @@ fn the_tokenizer_of_a_gguf_file_needs_no_tokenizer_json() {
     }
     let question = |model: &ModelFiles| model.format.question(&model.tokenizer, "Why?").unwrap();
     assert_eq!(question(&inside), question(&own));
+}
+
+#[test]
+fn a_sentencepiece_model_keeps_its_tokenizer_and_its_weights() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/parity/stories260k");
+    let bytes = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    let parts = llama2c::parts(&bytes("stories260K.bin"), &bytes("tok512.bin")).unwrap();
+    let mut file = gguf(&parts, Format::F32);
+    let read = Parts::in_gguf(file.clone()).unwrap();
+    assert_eq!(read.tokenizer_json, parts.tokenizer_json);
+    assert_eq!((&read.settings, &read.stops), (&parts.settings, &parts.stops));
+    agree(&parts, &*read.tensors, Format::F32, Format::F32);
+    // Without the whole file the pieces, scores and kinds in llama.cpp's terms give the same tokenizer.json.
+    let key = b"tokenizer.huggingface.json";
+    let at = file.windows(key.len()).position(|window| window == key).unwrap();
+    file[at..at + key.len()].copy_from_slice(b"tokenizer.huggingface.jsoN");
+    let inside: serde_json::Value =
+        serde_json::from_slice(&gguf_tokenizer::json(&Gguf::parse(file).unwrap()).unwrap()).unwrap();
+    assert_eq!(inside, serde_json::from_slice::<serde_json::Value>(&parts.tokenizer_json).unwrap());
+    let tokenizer = Tokenizer::from_json(&parts.tokenizer_json).unwrap();
+    assert_eq!(tokenizer.begin(), Some(tokenizer.token("<s>").unwrap()));
+    let text = "Once upon a time, Zo\u{eb} <s> saw  a \u{1f999}.\n";
+    assert_eq!(tokenizer.decode(&tokenizer.encode(text).unwrap()), format!(" {text}"));
 }
 
 #[test]

@@ -69,6 +69,12 @@ impl Http {
         Ok(Self { client, base, key: None, timeout, begun: Instant::now() })
     }
 
+    /// Sends `key` as bearer token with every request.
+    pub fn with_key(mut self, key: impl Into<String>) -> Self {
+        self.set_key(key.into());
+        self
+    }
+
     pub(crate) fn set_key(&mut self, key: String) {
         self.key = Some(key);
     }

@@ -143,6 +143,11 @@ impl<T: Transport> Servers<T> {
         self.endpoints.first()?.latency.quantile(0.95)
     }
 
+    /// The answer is over: what comes late is of no use to the next one.
+    pub fn rest(&mut self) {
+        self.late = None;
+    }
+
     /// Ends all sessions.
     pub async fn close(&mut self) {
         self.late = None;

@@ -61,7 +61,8 @@ impl Backend for LmBackend {
     }
 
     fn encode(&self, text: &str) -> Result<Vec<TokenId>, BackendError> {
-        self.tokenizer.encode(text).map_err(|error| BackendError(error.to_string()))
+        let ids = self.tokenizer.encode(text).map_err(|error| BackendError(error.to_string()))?;
+        Ok(self.tokenizer.begin().into_iter().chain(ids).collect())
     }
 
     fn conversation(&self, turns: &[Turn]) -> Result<Vec<TokenId>, BackendError> {

@@ -3,7 +3,8 @@
 use crate::{browser, command, failure::Failure, place::Place, step::Steps, tools};
 
 /// The tests of `cargo xtask e2e`.
-pub const ALL: [&str; 7] = ["bench", "browser", "chat", "library", "revival", "shell", "storage"];
+pub const ALL: [&str; 10] =
+    ["bench", "browser", "chat", "endpoints", "ledger", "library", "limits", "revival", "shell", "storage"];
 /// That of `cargo xtask memory`.
 pub const MEMORY: [&str; 1] = ["memory"];
 

@@ -5,11 +5,12 @@ mod store;
 
 use crate::chat::Chat;
 use crate::storage;
+use crate::store_error::StoreError;
 use crate::strings::chats as words;
 use citer_chat::{Conversation, Entry, Record, export, shelf};
 use leptos::prelude::*;
 use std::collections::HashMap;
-use store::{Saved, Store, StoreError};
+use store::{Saved, Store};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{BroadcastChannel, File, MessageEvent};

@@ -1,14 +1,14 @@
 //! Conversations in the browser's origin-private file system: a folder `conversations` with a file each. A write replaces
 //! the whole file or nothing, and a lock over all tabs keeps two of them from writing one conversation over the other.
 
+use crate::lock::Lock;
+use crate::store_error::{StoreError, settled, text_of};
 use citer_chat::{Conversation, Record};
 use js_sys::{AsyncIterator, Function, Promise, Reflect};
 use leptos::prelude::window;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    Blob, DomException, FileSystemDirectoryHandle, FileSystemFileHandle, FileSystemGetDirectoryOptions,
-    FileSystemGetFileOptions,
+    Blob, FileSystemDirectoryHandle, FileSystemFileHandle, FileSystemGetDirectoryOptions, FileSystemGetFileOptions,
 };
 
 const FOLDER: &str = "conversations";
@@ -32,21 +32,6 @@ extern "C" {
     type Directory;
     #[wasm_bindgen(method)]
     fn keys(this: &Directory) -> AsyncIterator;
-
-    type LockManager;
-    #[wasm_bindgen(method)]
-    fn request(this: &LockManager, name: &str, granted: &JsValue) -> Promise;
-}
-
-/// Why something could not be stored or read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StoreError {
-    /// The browser gives this page no storage, as in some private windows.
-    Denied(String),
-    /// No room is left.
-    Full,
-    /// Something else, in the browser's words.
-    Failed(String),
 }
 
 /// What came of saving.
@@ -144,54 +129,6 @@ impl Store {
             Err(StoreError::Failed(name)) if name.starts_with("NotFoundError") => Ok(()),
             other => other.map(drop),
         }
-    }
-}
-
-/// A lock over all tabs, held until it is dropped; a browser without locks gives every lock.
-struct Lock(Option<Function>);
-
-impl Lock {
-    async fn take(name: &str) -> Self {
-        let locks = Reflect::get(&window().navigator(), &"locks".into()).unwrap_or_default();
-        if !locks.is_object() {
-            return Self(None);
-        }
-        let mut release = None;
-        let held = Promise::new(&mut |resolve, _| release = Some(resolve));
-        let granted = Promise::new(&mut |resolve, _| {
-            let held = held.clone();
-            let hold = Closure::once_into_js(move || -> JsValue {
-                let _ = resolve.call0(&JsValue::NULL);
-                held.into()
-            });
-            // It ends when `held` does.
-            let _ = locks.unchecked_ref::<LockManager>().request(name, &hold);
-        });
-        let _ = JsFuture::from(granted).await;
-        Self(release)
-    }
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        if let Some(release) = self.0.take() {
-            // It only settles a promise.
-            let _ = release.call0(&JsValue::NULL);
-        }
-    }
-}
-
-async fn settled(promise: Promise) -> Result<JsValue, StoreError> {
-    JsFuture::from(promise).await.map_err(|error| match error.dyn_ref::<DomException>().map(DomException::name) {
-        Some(name) if name == "QuotaExceededError" => StoreError::Full,
-        _ => StoreError::Failed(text_of(&error)),
-    })
-}
-
-fn text_of(error: &JsValue) -> String {
-    match error.dyn_ref::<DomException>() {
-        Some(error) => format!("{}: {}", error.name(), error.message()),
-        None => format!("{error:?}"),
     }
 }
 

@@ -8,7 +8,6 @@ use crate::ledger::Sent;
 use crate::strings::endpoints as words;
 use crate::{address, strings};
 use citer_core::Prices;
-use citer_core::ledger::{Outcome, Purpose};
 use citer_core::message::{FromWorker, ToWorker};
 use leptos::{ev, prelude::*};
 use wasm_bindgen_futures::spawn_local;
@@ -45,7 +44,8 @@ pub fn EndpointsDialog() -> impl IntoView {
 #[component]
 fn Contents() -> impl IntoView {
     let endpoints = expect_context::<Endpoints>();
-    let count = Memo::new(move |_| endpoints.list.with(Vec::len));
+    let addresses =
+        Memo::new(move |_| endpoints.list.with(|list| list.iter().map(Endpoint::address).collect::<Vec<_>>()));
     let url = RwSignal::new(String::new());
     let problem = RwSignal::new("");
     let add = move |event: ev::SubmitEvent| {
@@ -66,11 +66,11 @@ fn Contents() -> impl IntoView {
         <p class="quiet">{words::INTRO}</p>
         <Show when=move || endpoints.is_named><p class="quiet">{words::NAMED}</p></Show>
         <ol class="endpoints-list">
-            <For each=move || 0..count.get() key=move |index| (*index, count.get_untracked()) let:index>
-                <Row index/>
+            <For each=move || addresses.get() key=|address| address.clone() let:address>
+                <Row address/>
             </For>
         </ol>
-        <Show when=move || count.get() == 0><p class="quiet">{words::NONE}</p></Show>
+        <Show when=move || addresses.with(Vec::is_empty)><p class="quiet">{words::NONE}</p></Show>
         <form class="models-add" on:submit=add>
             <label for="endpoint-url">{words::ADD_LABEL}</label>
             <div class="models-line">
@@ -92,51 +92,53 @@ fn Contents() -> impl IntoView {
 }
 
 #[component]
-fn Row(index: usize) -> impl IntoView {
+fn Row(address: String) -> impl IntoView {
     let endpoints = expect_context::<Endpoints>();
     let (chat, sent) = (expect_context::<Chat>(), expect_context::<Sent>());
-    let endpoint = move || endpoints.list.with(|list| list.get(index).cloned().unwrap_or_default());
+    let address = StoredValue::new(address);
+    let at = move || address.get_value();
+    let endpoint = move || endpoints.get(&at());
+    let place = move || endpoints.place(&at());
     let tested = RwSignal::new(None::<Result<String, String>>);
     let testing = RwSignal::new(false);
     let worker = StoredValue::new_local(None::<EngineWorker>);
     let set = move |change: fn(&mut Endpoint, String), text: String| {
-        endpoints.change(|list| {
-            if let Some(endpoint) = list.get_mut(index) {
-                change(endpoint, text);
-            }
-        });
+        endpoints.change_one(&at(), |endpoint| change(endpoint, text));
     };
     let set_key = move |event: ev::Event| {
         endpoints.set_key(&untrack(endpoint), event_target_value(&event).trim());
     };
     let keep = move |event: ev::Event| {
         let keeps = event_target_checked(&event);
-        let address = untrack(endpoint).address();
-        let key = endpoints.key(&address).unwrap_or_default();
-        endpoints.change(|list| {
-            if let Some(endpoint) = list.get_mut(index) {
-                endpoint.keeps_key = keeps;
-            }
-        });
+        let key = endpoints.key(&at()).unwrap_or_default();
+        endpoints.change_one(&at(), |endpoint| endpoint.keeps_key = keeps);
         endpoints.set_key(&untrack(endpoint), &key);
     };
-    let up = move |_| endpoints.change(|list| list.swap(index - 1, index));
+    let up = move |_| {
+        let place = untrack(place);
+        endpoints.change(|list| list.swap(place.saturating_sub(1), place));
+    };
     let remove = move |_| {
-        let address = untrack(endpoint).address();
-        endpoints.remove(index);
-        spawn_local(async move { chat.network.forbid(&address).await });
+        endpoints.remove(&at());
+        chat.privacy.decide(&at(), false);
+        // Another one may be at the same place under another path.
+        let left = endpoints
+            .list
+            .with_untracked(|list| list.iter().map(|e| address::origin(&e.address())).collect::<Vec<_>>());
+        if !left.contains(&address::origin(&at())) {
+            spawn_local(async move { chat.network.forbid(&at()).await });
+        }
     };
     let test = move |_| {
-        let Some(server) = endpoints.servers().into_iter().nth(index) else { return };
+        let Some(server) = endpoints.servers().into_iter().find(|server| server.url == at()) else { return };
         if chat.network.airplane.get_untracked() {
             return tested.set(Some(Err(strings::shell::AIRPLANE_STATE.into())));
         }
         testing.set(true);
         tested.set(None);
-        let (begun, url) = (js_sys::Date::now(), server.url.clone());
         let ask = server.clone();
         // A worker of its own: the engine's goes on with its answer.
-        let started = EngineWorker::start(move |message| match message {
+        let started = EngineWorker::start(sent, move |message| match message {
             FromWorker::Started => {
                 let ask = ask.clone();
                 spawn_local(async move {
@@ -146,8 +148,6 @@ fn Row(index: usize) -> impl IntoView {
                 });
             }
             FromWorker::Server { available, detail, servers } => {
-                let outcome = if available { Outcome::Done } else { Outcome::Failed };
-                sent.add_request(Purpose::Probe, &url, begun, if available { "ok" } else { "failed" }, outcome);
                 testing.set(false);
                 let can = servers.first().map(ToString::to_string);
                 tested.set(Some(if available { Ok(can.unwrap_or(detail)) } else { Err(strings::sentence(&detail)) }));
@@ -176,12 +176,15 @@ fn Row(index: usize) -> impl IntoView {
     };
     let has_key = move || endpoints.keys.with(|keys| keys.contains_key(&endpoint().address()));
     let first = untrack(endpoint);
-    let id = move |part: &str| format!("endpoint-{part}-{index}");
+    let number = untrack(place);
+    let id = move |part: &str| format!("endpoint-{part}-{number}");
+    let agreed = move || chat.privacy.agreed(&at());
+    let withdraw = move |_| chat.take_back_consent(&at());
     view! {
-        <li class="model" data-endpoint=index.to_string()>
+        <li class="model" data-endpoint=move || place().to_string() data-address=at>
             <strong class="model-name">{name}</strong>
             <div class="model-buttons">
-                <Show when=move || { index > 0 }>
+                <Show when=move || { place() > 0 }>
                     <button type="button" class="button" data-action="up" on:click=up>{words::UP}</button>
                 </Show>
                 <button type="button" class="button" data-action="test" disabled=move || testing.get() on:click=test>
@@ -192,6 +195,13 @@ fn Row(index: usize) -> impl IntoView {
                 </button>
             </div>
             <p class="endpoint-result" role="status">{result}</p>
+            <p class="quiet wide" data-agreed=move || agreed().to_string()>
+                {move || if agreed() { words::AGREED } else { words::NOT_AGREED }}
+                <Show when=agreed>
+                    " "
+                    <button type="button" class="link" data-action="withdraw" on:click=withdraw>{words::WITHDRAW}</button>
+                </Show>
+            </p>
             <div class="fields">
                 <label for=id("model")>{words::MODEL}</label>
                 <input
@@ -215,22 +225,18 @@ fn Row(index: usize) -> impl IntoView {
                     {words::KEEP_KEY}
                 </label>
                 <Price id=id("prompt") label=words::PRICE_PROMPT value=first.prices.prompt
-                    set=move |price| set_price(endpoints, index, |prices| &mut prices.prompt, price)/>
+                    set=move |price| set_price(endpoints, &at(), |prices| &mut prices.prompt, price)/>
                 <Price id=id("cached") label=words::PRICE_CACHED value=first.prices.cached
-                    set=move |price| set_price(endpoints, index, |prices| &mut prices.cached, price)/>
+                    set=move |price| set_price(endpoints, &at(), |prices| &mut prices.cached, price)/>
                 <Price id=id("output") label=words::PRICE_OUTPUT value=first.prices.output
-                    set=move |price| set_price(endpoints, index, |prices| &mut prices.output, price)/>
+                    set=move |price| set_price(endpoints, &at(), |prices| &mut prices.output, price)/>
             </div>
         </li>
     }
 }
 
-fn set_price(endpoints: Endpoints, index: usize, field: fn(&mut Prices) -> &mut f64, price: f64) {
-    endpoints.change(|list| {
-        if let Some(endpoint) = list.get_mut(index) {
-            *field(&mut endpoint.prices) = price;
-        }
-    });
+fn set_price(endpoints: Endpoints, address: &str, field: fn(&mut Prices) -> &mut f64, price: f64) {
+    endpoints.change_one(address, |endpoint| *field(&mut endpoint.prices) = price);
 }
 
 #[component]

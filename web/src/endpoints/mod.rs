@@ -50,22 +50,26 @@ pub struct Endpoints {
 impl Default for Endpoints {
     fn default() -> Self {
         let named = address::named_server();
-        let saved = storage::get(storage::ENDPOINTS).and_then(|json| serde_json::from_str(&json).ok());
-        let own = || vec![Endpoint::default()];
         let list: Vec<Endpoint> = match &named {
             Some(None) => Vec::new(),
             Some(Some(url)) => vec![Endpoint { url: url.clone(), ..Endpoint::default() }],
-            None => saved.unwrap_or_else(own),
+            None => saved(),
         };
-        let kept = list.iter().filter(|endpoint| endpoint.keeps_key);
-        let keys = kept.filter_map(|e| Some((e.address(), storage::get(&key_name(&e.address()))?))).collect();
-        Self {
+        let endpoints = Self {
             list: RwSignal::new(list),
-            keys: RwSignal::new(keys),
+            keys: RwSignal::default(),
             open: RwSignal::new(false),
             is_named: named.is_some(),
-        }
+        };
+        endpoints.read_keys();
+        endpoints
     }
+}
+
+/// The list as it is stored; the page's own server where none is.
+fn saved() -> Vec<Endpoint> {
+    let saved = storage::get(storage::ENDPOINTS).and_then(|json| serde_json::from_str(&json).ok());
+    saved.unwrap_or_else(|| vec![Endpoint::default()])
 }
 
 impl Endpoints {
@@ -78,6 +82,25 @@ impl Endpoints {
             dialect: None,
         };
         self.list.with_untracked(|list| list.iter().map(server).collect())
+    }
+
+    /// Takes the keys that are kept on the device.
+    fn read_keys(self) {
+        let kept = |endpoint: &Endpoint| {
+            let address = endpoint.address();
+            Some((address.clone(), storage::get(&key_name(&address)).filter(|_| endpoint.keeps_key)?))
+        };
+        let kept: Vec<_> = self.list.with_untracked(|list| list.iter().filter_map(kept).collect());
+        self.keys.update(|keys| keys.extend(kept));
+    }
+
+    /// Takes the list as another window stored it.
+    pub fn refresh(self) {
+        let list = saved();
+        if !self.is_named && self.list.with_untracked(|now| *now != list) {
+            self.list.set(list);
+            self.read_keys();
+        }
     }
 
     /// What the first server charges.
@@ -111,12 +134,31 @@ impl Endpoints {
         }
     }
 
+    /// The server at an address.
+    fn get(self, address: &str) -> Endpoint {
+        let is_it = |endpoint: &&Endpoint| endpoint.address() == address;
+        self.list.with(|list| list.iter().find(is_it).cloned().unwrap_or_default())
+    }
+
+    /// Its place in the order.
+    fn place(self, address: &str) -> usize {
+        self.list.with(|list| list.iter().position(|endpoint| endpoint.address() == address).unwrap_or_default())
+    }
+
+    /// Changes one server.
+    fn change_one(self, address: &str, change: impl FnOnce(&mut Endpoint)) {
+        self.change(|list| {
+            if let Some(endpoint) = list.iter_mut().find(|endpoint| endpoint.address() == address) {
+                change(endpoint);
+            }
+        });
+    }
+
     /// Forgets a server with its key.
-    fn remove(self, index: usize) {
-        if let Some(endpoint) = self.list.with_untracked(|list| list.get(index).cloned()) {
-            self.set_key(&Endpoint { keeps_key: false, ..endpoint }, "");
-            self.change(|list| drop(list.remove(index)));
-        }
+    fn remove(self, address: &str) {
+        let endpoint = untrack(|| self.get(address));
+        self.set_key(&Endpoint { keeps_key: false, ..endpoint }, "");
+        self.change(|list| list.retain(|endpoint| endpoint.address() != address));
     }
 }
 

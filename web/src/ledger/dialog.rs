@@ -5,7 +5,7 @@ use crate::chat::Chat;
 use crate::dialog::Dialog;
 use crate::strings::ledger as words;
 use crate::{amount, files};
-use citer_core::ledger::{Disclosure, Filter, Ledger, Outcome, Purpose, Row, disclosure};
+use citer_core::ledger::{Disclosure, Filter, Ledger, Outcome, Purpose, Row, disclosure, is_bad};
 use leptos::prelude::*;
 
 /// Most rows shown at once.
@@ -85,6 +85,9 @@ fn Contents() -> impl IntoView {
             {move || words::disclosed(seen.get())}
         </p>
         <p class="quiet">{words::INTRO}</p>
+        <p class="failure" id="sent-problem" role="alert" hidden=move || sent.problem.with(Option::is_none)>
+            {move || sent.problem.get()}
+        </p>
         <div class="filters">
             <label>
                 {words::PURPOSE}
@@ -137,14 +140,14 @@ fn row_view(row: &Row) -> impl IntoView + use<> {
         bytes(row.bytes_sent),
         bytes(row.bytes_received),
         tokens,
-        amount::time(row.ms),
+        if row.outcome == Outcome::Started { String::new() } else { amount::time(row.ms) },
         row.status.clone(),
         words::outcome(row.outcome).to_owned(),
     ];
-    let is_bad = matches!(row.outcome, Outcome::Failed | Outcome::Refused);
+    let is_bad = is_bad(row.outcome);
     let (purpose, outcome) = (row.purpose.name(), row.outcome.name());
     view! {
-        <tr data-purpose=purpose data-outcome=outcome class:bad=is_bad>
+        <tr data-purpose=purpose data-outcome=outcome data-endpoint=row.endpoint.clone() class:bad=is_bad>
             {cells.map(|cell| view! { <td>{cell}</td> }).into_iter().collect_view()}
         </tr>
     }

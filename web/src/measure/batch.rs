@@ -24,9 +24,12 @@ pub fn BatchPanel() -> impl IntoView {
     let open = move |file: File| {
         spawn_local(async move {
             chat.stop_batch();
+            chat.kept_batch.words.set(None);
             match files::text(&file).await.and_then(|text| read(&file.name(), &text)) {
                 Ok((batch, skipped)) => {
                     chat.batch_words.set(skipped);
+                    // The one that is kept stays so until another one begins.
+                    chat.kept_batch.waits.set(false);
                     chat.batch.set(Some(batch));
                 }
                 Err(error) => chat.batch_words.set(Some(error)),
@@ -115,6 +118,23 @@ pub fn BatchPanel() -> impl IntoView {
                     />
                 </label>
             </div>
+            <Show when=move || chat.kept_batch.waits.get()>
+                <p id="batch-kept">{words::KEPT}</p>
+                <div class="buttons">
+                    <button
+                        type="button"
+                        class="button primary"
+                        id="batch-resume"
+                        disabled=move || !chat.is_ready()
+                        on:click=move |_| chat.resume_batch()
+                    >
+                        {words::GO_ON}
+                    </button>
+                    <button type="button" class="button" id="batch-discard" on:click=move |_| chat.discard_batch()>
+                        {words::DISCARD}
+                    </button>
+                </div>
+            </Show>
             <Show
                 when=move || chat.batch_runs.get()
                 fallback=move || view! {
@@ -122,6 +142,7 @@ pub fn BatchPanel() -> impl IntoView {
                         type="button"
                         class="button primary"
                         id="batch-run"
+                        class:hidden=move || chat.kept_batch.waits.get()
                         disabled=move || loaded().is_none() || !chat.is_ready()
                         on:click=run
                     >
@@ -141,6 +162,9 @@ pub fn BatchPanel() -> impl IntoView {
             ></progress>
             <p role="status" id="batch-words" data-done=move || { let (done, all) = progress(); (all > 0 && done == all).to_string() }>
                 {move || chat.batch_words.get()}
+            </p>
+            <p role="status" class="failure" id="batch-kept-words" hidden=move || chat.kept_batch.words.with(Option::is_none)>
+                {move || chat.kept_batch.words.get()}
             </p>
             <Show when=has_begun>
                 <table class="figures" id="batch-table">

@@ -2,12 +2,15 @@
 
 mod batch;
 mod charts;
+mod kept;
 
 use crate::amount;
 use crate::chat::Chat;
 use crate::chats::Chats;
 use crate::dialog::Dialog;
 use crate::strings::measure as words;
+pub use kept::KeptBatch;
+
 use batch::BatchPanel;
 use charts::{Histogram, Shares};
 use citer_chat::statistics::Statistics;

@@ -1,7 +1,7 @@
 //! The models: what the browser has stored, and the dialog that manages it.
 
+mod cards;
 mod dialog;
-mod fetches;
 mod row;
 mod shelf;
 

@@ -1,5 +1,6 @@
 //! One model in the dialog: what it is, how far it is, whether it runs here, and what can be done with it.
 
+use super::cards::Cards;
 use super::shelf::{Models, is_busy};
 use crate::chat::Chat;
 use crate::judge::Judge;
@@ -24,6 +25,7 @@ pub fn Shipped() -> impl IntoView {
                     false => button(words::USE, "use", move || chat.use_model(None)).into_any(),
                 }}
             </div>
+            <Cards/>
         </li>
     }
 }

@@ -1,12 +1,10 @@
 //! The shelf as the page knows it: the library worker's news, and requests to it. The worker starts when the dialog is
 //! first opened.
 
-use super::fetches::{Fetched, Fetches};
 use crate::engine::EngineWorker;
 use crate::ledger::Sent;
 use crate::network::Network;
 use crate::strings;
-use citer_core::ledger::Purpose;
 use citer_core::library::{LibraryNews, LibraryRequest, ModelState, StorageUse, StoredModel};
 use citer_core::message::{FromWorker, ToWorker};
 use leptos::prelude::*;
@@ -30,7 +28,6 @@ pub struct Models {
     pub looking: RwSignal<bool>,
     network: Network,
     sent: Sent,
-    fetches: StoredValue<Fetches>,
     worker: StoredValue<Option<EngineWorker>, LocalStorage>,
     /// Requests that came before the worker was there.
     waiting: StoredValue<Vec<(LibraryRequest, Vec<File>)>, LocalStorage>,
@@ -43,7 +40,6 @@ impl Models {
         Self {
             network,
             sent,
-            fetches: StoredValue::new(Fetches::default()),
             open: RwSignal::new(false),
             models: RwSignal::default(),
             storage: RwSignal::default(),
@@ -73,14 +69,6 @@ impl Models {
         if self.network.airplane.get_untracked() {
             return self.say(None, strings::shell::AIRPLANE_MODELS.into());
         }
-        let begun = js_sys::Date::now();
-        self.sent.leaves();
-        self.fetches.update_value(|fetches| match &request {
-            LibraryRequest::Resume { model } => self.models.with_untracked(|all| {
-                all.iter().filter(|stored| stored.id == *model).for_each(|stored| fetches.download(stored, begun));
-            }),
-            _ => fetches.look(source.clone(), begun),
-        });
         spawn_local(async move {
             self.network.allow_source(&source).await;
             self.send(request, files);
@@ -114,7 +102,7 @@ impl Models {
         }
         self.waiting.update_value(|waiting| waiting.push((request, files)));
         if self.worker.with_value(Option::is_none) {
-            match EngineWorker::start(move |message| self.hear(message)) {
+            match EngineWorker::start(self.sent, move |message| self.hear(message)) {
                 Ok(worker) => self.worker.set_value(Some(worker)),
                 Err(error) => self.say(None, error),
             }
@@ -149,7 +137,6 @@ impl Models {
     fn lose(self, error: String) {
         self.worker.set_value(None);
         self.started.set_value(false);
-        self.enter(|fetches| fetches.lost());
         self.models.update(|models| {
             for model in models.iter_mut().filter(|model| is_busy(model.state)) {
                 model.state = ModelState::Partial;
@@ -158,20 +145,11 @@ impl Models {
         self.say(None, strings::sentence(&error));
     }
 
-    /// Enters what ended into the ledger.
-    fn enter(self, ended: impl FnOnce(&mut Fetches) -> Vec<Fetched>) {
-        for fetched in self.fetches.try_update_value(ended).unwrap_or_default() {
-            let Fetched { origin, begun, status, outcome, bytes } = fetched;
-            self.sent.add_bytes(Purpose::Download, &origin, begun, status, outcome, bytes);
-        }
-    }
-
     fn learn(self, news: LibraryNews) {
         match news {
             LibraryNews::Models { models, storage, memory } => {
                 self.memory.set(memory);
                 self.looking.set(false);
-                self.enter(|fetches| fetches.ended(&models));
                 self.models.set(models);
                 self.storage.set(Some(storage));
             }
@@ -181,9 +159,6 @@ impl Models {
                 }
             }),
             LibraryNews::Failed { model, error } => {
-                let of = |stored: &&StoredModel| Some(&stored.id) == model.as_ref();
-                let stored = self.models.with_untracked(|all| all.iter().find(of).map_or(0, |found| found.stored));
-                self.enter(|fetches| fetches.failed(model.as_deref(), stored));
                 self.say(model, strings::sentence(&error));
             }
             LibraryNews::Done { model, text } => self.say(Some(model), text),

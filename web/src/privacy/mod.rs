@@ -6,17 +6,18 @@ mod spans;
 pub use consent::ConsentDialog;
 pub use spans::{LockSwitch, Spans};
 
-use crate::storage;
+use crate::{address, storage};
 use citer_core::message::Turn;
 use citer_core::sensitive::{self, Kind};
 use leptos::prelude::*;
 use serde::{Serialize, de::DeserializeOwned};
+use std::collections::BTreeMap;
 
 /// What the reader decided; a copyable handle.
 #[derive(Clone, Copy)]
 pub struct Privacy {
-    /// Whether text may be sent to servers at all.
-    pub consent: RwSignal<bool>,
+    /// What was decided in this visit about servers, by origin: whether text may be sent there.
+    decided: RwSignal<BTreeMap<String, bool>>,
     /// Whether the reader is being asked for it.
     pub asking: RwSignal<bool>,
     /// Whether the conversation that is shown stays on the device.
@@ -30,7 +31,7 @@ pub struct Privacy {
 impl Default for Privacy {
     fn default() -> Self {
         Self {
-            consent: RwSignal::new(storage::get(storage::CONSENT).as_deref() == Some("yes")),
+            decided: RwSignal::default(),
             asking: RwSignal::new(false),
             locked: RwSignal::new(false),
             marks: RwSignal::default(),
@@ -62,10 +63,34 @@ impl Privacy {
         keys.into_iter().for_each(|key| storage::set(&of(key, conversation), ""));
     }
 
-    /// Gives consent for good.
-    pub fn agree(self) {
-        self.consent.set(true);
-        storage::set(storage::CONSENT, "yes");
+    /// Whether the reader agreed that text is sent to the server at `address`. Each origin is agreed to by itself.
+    pub fn agreed(self, address: &str) -> bool {
+        let Some(origin) = address::origin(address) else { return false };
+        let decided = self.decided.with(|decided| decided.get(&origin).copied());
+        decided.unwrap_or_else(|| storage::get(&of(storage::CONSENT, &origin)).as_deref() == Some(YES))
+    }
+
+    /// The reader agrees, for good, or takes that back.
+    pub fn decide(self, address: &str, agrees: bool) {
+        let Some(origin) = address::origin(address) else { return };
+        storage::set(&of(storage::CONSENT, &origin), if agrees { YES } else { "" });
+        self.decided.update(|decided| {
+            decided.insert(origin, agrees);
+        });
+    }
+
+    /// Another window decided something: about servers, or about the conversation that is shown here too.
+    pub fn refresh(self, conversation: &str) {
+        // What is stored counts, where anything is stored.
+        self.decided.update(|decided| {
+            decided.retain(|origin, agrees| {
+                let stored = storage::get(&of(storage::CONSENT, origin)).as_deref() == Some(YES);
+                stored == *agrees
+            });
+        });
+        if !conversation.is_empty() {
+            self.show(conversation);
+        }
     }
 
     /// Sensitive parts of a text that the reader has not let out.
@@ -86,6 +111,8 @@ impl Privacy {
         })
     }
 }
+
+const YES: &str = "yes";
 
 /// Why nothing is asked of a server for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

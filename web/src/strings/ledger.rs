@@ -6,12 +6,12 @@ use citer_core::ledger::{Disclosure, Outcome, Purpose, Totals};
 pub const SENT: &str = "Sent:";
 pub const BUTTON_HELP: &str = "Requests this page has made; the light is on while something leaves the device";
 pub const TITLE: &str = "What left this device";
-pub const INTRO: &str = "A row for every request: tokens asked of an LLM, looks for a server, downloads of models, and what was \
-    refused. The list is kept on this device only.";
+pub const INTRO: &str = "A row for every request, written before it leaves: tokens asked of an LLM and their sessions, looks for a \
+    server, downloads of models, and what was refused. The list is kept on this device only, for all windows of this page.";
 pub const PURPOSE: &str = "Show";
 pub const ALL: &str = "everything";
 pub const HERE: &str = "this conversation only";
-pub const FAILURES: &str = "failed or refused only";
+pub const FAILURES: &str = "failed, refused or interrupted only";
 pub const COLUMNS: [&str; 9] =
     ["Time", "To", "For", "Up", "Down", "Tokens sent / cached / computed", "Took", "Status", "Outcome"];
 pub const JSON: &str = "Save as JSON";
@@ -22,6 +22,7 @@ pub const REALLY_CLEAR: &str = "Really clear?";
 pub fn purpose(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::Token => "a token",
+        Purpose::Session => "opening a session",
         Purpose::Probe => "looking for the LLM",
         Purpose::Download => "a model",
         Purpose::Other => "something else",
@@ -30,12 +31,29 @@ pub fn purpose(purpose: Purpose) -> &'static str {
 
 pub fn outcome(outcome: Outcome) -> &'static str {
     match outcome {
+        Outcome::Started => "under way",
         Outcome::Done => "done",
         Outcome::Agreed => "agreed: nothing gained",
         Outcome::Replaced => "another token",
         Outcome::Failed => "in vain",
         Outcome::Refused => "not let out",
+        Outcome::Interrupted => "interrupted",
     }
+}
+
+pub const FULL: &str = "The browser has no room left: the newest rows are kept only while the page is open. Delete \
+    conversations or models, or save the list.";
+
+pub fn denied(detail: &str) -> String {
+    let detail = if detail.is_empty() { String::new() } else { format!(" ({detail})") };
+    format!(
+        "This browser stores nothing for this page{detail}, as in a private window: the list lasts until the page is \
+         closed. Save it if you want to keep it."
+    )
+}
+
+pub fn failed(detail: &str) -> String {
+    format!("The newest rows could not be stored ({detail}): they are kept while the page is open, and tried again.")
 }
 
 pub fn totals(totals: &Totals) -> String {

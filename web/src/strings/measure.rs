@@ -35,6 +35,13 @@ pub const LLM: &str = "Large model alone";
 pub const THRESHOLDS: &str = "Router at thresholds";
 pub const RUN: &str = "Run";
 pub const GO_ON: &str = "Go on";
+pub const KEPT: &str =
+    "This batch was not finished when the page was closed. It can go on from its last answer, at its settings.";
+pub const DISCARD: &str = "Discard it";
+pub const KEPT_ELSEWHERE: &str =
+    "Another window's batch is kept on this device: this one lasts until the page is closed.";
+pub const KEPT_FULL: &str =
+    "The browser has no room left: the newest answers of this batch last until the page is closed. Save the results.";
 pub const PROGRESS: &str = "Answers made";
 pub const SAVE: &str = "Save results";
 pub const COLUMNS: [&str; 4] = ["Setting", "Accuracy", "Remote tokens", "Sent"];
@@ -122,4 +129,11 @@ pub fn setting(setting: &Setting) -> String {
 
 pub fn batch_stopped(error: &str) -> String {
     format!("The batch stopped: {}", strings::sentence(error))
+}
+
+pub fn not_kept(detail: &str) -> String {
+    let detail = if detail.is_empty() { String::new() } else { format!(" ({detail})") };
+    format!(
+        "This browser stores nothing for this page{detail}: the batch lasts until the page is closed. Save the results."
+    )
 }

@@ -9,6 +9,12 @@ pub const CLOSE: &str = "Close";
 pub const INTRO: &str = "Models are kept in this browser and run on this device. A model for which no router was trained asks \
     the large one when it is unsure of a token.";
 pub const SHIPPED: &str = "Built-in model";
+pub const CARD_SLM: &str = "Card of the small model";
+pub const CARD_LLM: &str = "Card of the large model";
+pub const CARD_ROUTER: &str = "Card of the router: training, threshold, accuracy";
+pub const CARDS_LICENCE: &str =
+    "Both models and the router were trained by this program's own code; licence: MIT or Apache-2.0.";
+pub const CARD_READING: &str = "Reading the card…";
 pub const SHIPPED_ORIGIN: &str = "comes with this page, with its router";
 pub const BY_ENTROPY: &str =
     "This model has no router: it asks when the model is unsure (entropy), calibrated on the shipped pair.";
@@ -129,4 +135,9 @@ pub fn storage(storage: &StorageUse) -> String {
 
 pub fn progress(name: &str) -> String {
     format!("Progress of {name}")
+}
+
+/// A card that cannot be read.
+pub fn no_card(error: &str) -> String {
+    format!("The card cannot be read ({error}): close and open it to try again.")
 }

@@ -5,9 +5,10 @@ use crate::privacy::Reason;
 use citer_core::sensitive::Kind;
 
 pub const CONSENT_TITLE: &str = "May the large model be asked?";
-pub const CONSENT: [&str; 4] = [
+pub const CONSENT: [&str; 5] = [
     "For a doubtful token, the question and the answer so far are sent there, and one token comes back.",
     "After a single such request the server knows everything that stood before that token.",
+    "This holds for the servers named here; another one is asked about again. You can take it back under Servers.",
     "Every request is listed under Sent, and nothing is sent for text that looks sensitive or that you mark.",
     "Local only, Airplane mode and the lock of a conversation each keep everything here, now or later.",
 ];
@@ -24,10 +25,11 @@ pub const RELEASE: &str = "May be sent";
 pub const EFFECT: &str =
     "While this is in the conversation, the small model answers alone: more private, less accurate.";
 
-/// Who would be asked.
-pub fn host(server: &str, own: bool) -> String {
+/// Who would be asked: first, or where those before fail.
+pub fn host(server: &str, own: bool, first: bool) -> String {
     let whose = if own { "the server that this page comes from" } else { "another server than the one of this page" };
-    format!("The large model runs at {server}, {whose}.")
+    let when = if first { "The large model runs at" } else { "Where that fails, it is asked at" };
+    format!("{when} {server}, {whose}.")
 }
 
 pub fn kind(kind: Kind) -> &'static str {

@@ -33,7 +33,8 @@ pub async fn answer(
     let failed = |error: String| FromWorker::Failed { answer: Some(answer), error };
     let tokenizer = loaded.engine.shared_tokenizer();
     let prompt = loaded.engine.format().prompt(&tokenizer, &turns).map_err(|e| failed(e.to_string()))?;
-    server.begin(&turns, prompt.len());
+    server.begin(answer, &turns, prompt.len());
+    let errand = server.errand();
     let mut notices = Notices::default();
     for event in &events {
         notices.due(event);
@@ -47,7 +48,12 @@ pub async fn answer(
         .decoder
         .go_on(&mut loaded.engine, server, &prompt, events, &settings, stop, |event| {
             let (local_text, remote_text) = (texts(&tokenizer, &event.local), texts(&tokenizer, &event.remote));
-            post(&FromWorker::Token { answer, event: event.clone(), local_text, remote_text });
+            // What a request under way brings late belongs to no other token.
+            let (requests, server) = match event.source.was_asked() {
+                true => (errand.requests.take(), errand.last.take()),
+                false => (Vec::new(), None),
+            };
+            post(&FromWorker::Token { answer, event: event.clone(), local_text, remote_text, requests, server });
             if let Some(text) = notices.due(event) {
                 post(&FromWorker::Notice { answer, text: text.into() });
             }

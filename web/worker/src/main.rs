@@ -11,6 +11,7 @@ mod ownership;
 mod remembered;
 mod server;
 mod stored;
+mod told;
 
 use answer::Request;
 use citer_core::StopFlag;
@@ -138,6 +139,7 @@ async fn handle(state: Shared, message: ToWorker, files: Vec<File>) {
         ToWorker::Continue { answer, turns, events, settings } => {
             make(&state, Request { answer, turns, events, settings, fault: None }).await;
         }
+        ToWorker::Noted { request } => told::noted(request),
         ToWorker::TakeOver => state.borrow().ownership.take_over(),
         ToWorker::Fault(fault) => state.borrow_mut().fault = Some(fault),
         ToWorker::Bench { models_url, model_url, contexts, decode } => {
@@ -180,6 +182,7 @@ async fn make(state: &Shared, request: Request) {
     if let Err(message) = answer::answer(&mut loaded, &mut server, request, &stop).await {
         post(&message);
     }
+    server.end();
     let mut state = state.borrow_mut();
     state.loaded = Some(loaded);
     state.server.get_or_insert(server);

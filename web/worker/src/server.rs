@@ -1,8 +1,10 @@
 //! The LLM's servers as the worker sees them: perhaps none, perhaps of another vocabulary.
 
+use crate::told::{Errand, ToldHttp};
 use citer_core::message::{FromWorker, ServerAddress, Turn};
 use citer_core::{Capabilities, RemoteError, RemoteModel, RemoteToken, TokenId};
-use citer_remote::{Policy, Remote, Servers, SharedVocabulary};
+use citer_remote::{Http, Policy, Remote, Servers, SharedVocabulary};
+use std::rc::Rc;
 use std::time::Duration;
 
 /// Longest wait for one token.
@@ -11,7 +13,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// The servers, if any were named.
 #[derive(Default)]
 pub struct Server {
-    servers: Servers,
+    servers: Servers<ToldHttp>,
+    errand: Rc<Errand>,
     problem: Option<String>,
     found: Vec<Capabilities>,
 }
@@ -21,25 +24,27 @@ impl Server {
     pub fn at(addresses: &[ServerAddress], look_ahead: u32) -> Self {
         let none = || Some("no server is set: answers are made locally".to_owned());
         let mut problem = none().filter(|_| addresses.is_empty());
-        let mut remotes = Vec::new();
+        let (mut remotes, errand) = (Vec::new(), Rc::<Errand>::default());
         for ServerAddress { url, model, key, dialect } in addresses {
-            match Remote::new(url, model.clone(), TIMEOUT) {
-                Ok(remote) => {
-                    let remote = remote.with_dialect(*dialect);
-                    remotes.push(match key {
-                        Some(key) => remote.with_api_key(key),
-                        None => remote,
-                    });
+            match Http::new(url, TIMEOUT) {
+                Ok(http) => {
+                    let http = match key {
+                        Some(key) => http.with_key(key),
+                        None => http,
+                    };
+                    let remote = Remote::over(ToldHttp::new(http, url, &errand), model.clone());
+                    remotes.push(remote.with_dialect(*dialect));
                 }
                 Err(error) => problem = Some(error.to_string()),
             }
         }
         let policy = Policy { look_ahead, ..Policy::default() };
-        Self { servers: Servers::new(remotes, policy), problem, found: Vec::new() }
+        Self { servers: Servers::new(remotes, policy), errand, problem, found: Vec::new() }
     }
 
     /// Looks for the servers, which can be done while the model loads.
     pub async fn look(&mut self) {
+        self.errand.is_probe.set(true);
         self.servers.look().await;
     }
 
@@ -49,7 +54,10 @@ impl Server {
             self.servers.set_vocabulary(&vocabulary);
         }
         self.found.clear();
-        for found in self.servers.connect().await {
+        self.errand.is_probe.set(true);
+        let connected = self.servers.connect().await;
+        self.errand.is_probe.set(false);
+        for found in connected {
             match found {
                 Ok(found) => self.found.push(found),
                 Err(error) => self.problem = Some(error.to_string()),
@@ -62,9 +70,21 @@ impl Server {
         FromWorker::Server { available: !self.found.is_empty(), detail, servers: self.found.clone() }
     }
 
-    /// The conversation that is answered next, and the tokens of its prompt.
-    pub fn begin(&mut self, turns: &[Turn], prompt: usize) {
+    /// What is answered next: its number, the conversation, and the tokens of its prompt.
+    pub fn begin(&mut self, answer: u64, turns: &[Turn], prompt: usize) {
+        self.errand.answer.set(Some(answer));
         self.servers.begin(turns, prompt);
+    }
+
+    /// The answer is over.
+    pub fn end(&mut self) {
+        self.errand.answer.set(None);
+        self.servers.rest();
+    }
+
+    /// The requests that are made from now on, for who makes the token.
+    pub fn errand(&self) -> Rc<Errand> {
+        self.errand.clone()
     }
 
     /// The LLM's name once it answered.
@@ -75,10 +95,13 @@ impl Server {
 
 impl RemoteModel for Server {
     async fn next_token(&mut self, prefix: &[TokenId]) -> Result<RemoteToken, RemoteError> {
+        self.errand.requests.borrow_mut().clear();
+        *self.errand.last.borrow_mut() = None;
         self.servers.next_token(prefix).await
     }
 
+    /// Requests beyond the first, as they were really made.
     fn retries(&self) -> u32 {
-        self.servers.retries()
+        self.errand.requests.borrow().len().saturating_sub(1) as u32
     }
 }

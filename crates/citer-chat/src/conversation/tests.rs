@@ -25,7 +25,7 @@ pub(crate) fn token(index: usize, text: &str, source: Source) -> Token {
         tokens_sent: 0,
         tokens_cached: 0,
     };
-    Token { event, local_text: vec![], remote_text: vec![] }
+    Token { event, local_text: vec![], remote_text: vec![], server: None }
 }
 
 fn trace(tokens: &[Token], finish: Finish) -> Trace {
