@@ -257,7 +257,7 @@ pub async fn bench(
             calls,
         });
     }
-    let speed_at = |wanted: usize| speeds.iter().find(|s| s.context == wanted).map(|s| s.decode_tokens_per_s);
+    let short = speeds.iter().find(|s| s.context == 128).map(|s| s.decode_tokens_per_s);
     let longest = speeds.last().filter(|last| last.context > 128).map(|last| last.decode_tokens_per_s);
     let kernels = decoder.dispatches();
     let (reserved_bytes, peak_bytes) = (run.gpu.reserved(), (run.peak)());
@@ -296,7 +296,7 @@ pub async fn bench(
         bandwidth_bytes_per_s: bandwidth,
         reserved_bytes,
         peak_bytes,
-        long_context_share: longest.zip(speed_at(128)).map(|(long, short)| long / short),
+        long_context_share: longest.zip(short).map(|(long, short)| long / short),
         ids,
         variants: variants.collect(),
         speeds,
