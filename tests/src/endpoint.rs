@@ -101,8 +101,8 @@ async fn answer(stream: TcpStream, shared: &Shared) -> io::Result<()> {
         if let Some(value) = words.strip_prefix("content-length:") {
             length = value.trim().parse().unwrap_or(0);
         }
-        // Each request has a connection of its own.
-        if !words.starts_with("connection:") {
+        // Each request has a connection of its own, and the server need not know what page it comes from.
+        if !words.starts_with("connection:") && !words.starts_with("origin:") {
             head.push_str(&line);
         }
     }
@@ -110,22 +110,28 @@ async fn answer(stream: TcpStream, shared: &Shared) -> io::Result<()> {
     stream.read_exact(&mut body).await?;
     let mut words = head.split_whitespace();
     let (method, path) = (words.next().unwrap_or_default().to_owned(), words.next().unwrap_or_default().to_owned());
-    let is_preflight = method == "OPTIONS";
-    if !is_preflight {
-        let asked = Asked { method, path, head: head.clone(), bytes: length as u64 };
-        shared.log.lock().unwrap().push(asked);
-        while shared.way.load(Ordering::SeqCst) == Way::Hold as u8 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        if shared.way.load(Ordering::SeqCst) == Way::Fail as u8 {
-            let refusal = "HTTP/1.1 500 Internal Server Error\r\nAccess-Control-Allow-Origin: *\r\nContent-Length: 2\r\n\
-                Connection: close\r\n\r\n{}";
-            return stream.write_all(refusal.as_bytes()).await;
-        }
+    if method == "OPTIONS" {
+        let allowed = "HTTP/1.1 204 No Content\r\nAccess-Control-Allow-Origin: *\r\n\
+            Access-Control-Allow-Headers: Authorization, Content-Type\r\nAccess-Control-Allow-Methods: GET, POST, DELETE\r\n\
+            Connection: close\r\n\r\n";
+        return stream.write_all(allowed.as_bytes()).await;
     }
-    let mut server = TcpStream::connect(&shared.upstream).await?;
+    let asked = Asked { method, path, head: head.clone(), bytes: length as u64 };
+    shared.log.lock().unwrap().push(asked);
+    while shared.way.load(Ordering::SeqCst) == Way::Hold as u8 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    if shared.way.load(Ordering::SeqCst) == Way::Fail as u8 {
+        let refusal = "HTTP/1.1 500 Internal Server Error\r\nAccess-Control-Allow-Origin: *\r\nContent-Length: 2\r\n\
+            Connection: close\r\n\r\n{}";
+        return stream.write_all(refusal.as_bytes()).await;
+    }
+    let mut server = BufReader::new(TcpStream::connect(&shared.upstream).await?);
     server.write_all(format!("{head}Connection: close\r\n\r\n").as_bytes()).await?;
     server.write_all(&body).await?;
+    line.clear();
+    server.read_line(&mut line).await?;
+    stream.write_all(format!("{line}Access-Control-Allow-Origin: *\r\n").as_bytes()).await?;
     tokio::io::copy(&mut server, &mut stream).await?;
     stream.shutdown().await
 }

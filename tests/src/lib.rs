@@ -3,9 +3,12 @@
 //! `cargo xtask e2e` and `cargo xtask test` build everything, say where it is and run the tests.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod audit;
 pub mod browser;
 pub mod columns;
 pub mod endpoint;
+pub mod fake_chat;
+pub mod fake_engine;
 pub mod folder;
 pub mod http;
 pub mod llama_cpp;

@@ -18,7 +18,7 @@ return {
   stored: Number(row?.dataset.stored ?? 0), bytes: Number(row?.dataset.bytes ?? 0),
   verdict: row?.querySelector('[data-verdict]')?.dataset.verdict ?? '',
   speed: Number(row?.querySelector('[data-speed]')?.dataset.speed ?? NaN),
-  memory: Number(document.querySelector('#models').dataset.memory),
+  memory: Number(document.querySelector('#models-storage')?.dataset.memory ?? 0),
   said: row?.querySelector('.model-words')?.textContent ?? '',
   words: document.querySelector('#models-words')?.textContent ?? '',
   actions: [...(row?.querySelectorAll('[data-action]') ?? [])].map(button => button.dataset.action),
@@ -97,7 +97,7 @@ impl Models<'_> {
 
     /// Closes it.
     pub async fn close(&self) {
-        self.0.script("document.querySelector('#models-close').click();", vec![]).await;
+        self.0.script("document.querySelector('#models [data-close]').click();", vec![]).await;
     }
 
     /// Types a source and looks it up.

@@ -163,6 +163,26 @@ impl Page<'_> {
         self.0.cdp().send_raw("Emulation.setEmulatedMedia", media).await.unwrap();
     }
 
+    /// The same for somebody who wants less motion and perhaps more contrast, `more` or `no-preference`.
+    pub async fn look_as(&self, width: u32, height: u32, scheme: &str, contrast: &str) {
+        self.appearance(width, height, scheme).await;
+        let media = json!({"features": [
+            {"name": "prefers-color-scheme", "value": scheme},
+            {"name": "prefers-contrast", "value": contrast},
+            {"name": "prefers-reduced-motion", "value": "reduce"},
+        ]});
+        self.0.cdp().send_raw("Emulation.setEmulatedMedia", media).await.unwrap();
+    }
+
+    /// Presses a key as a person does.
+    pub async fn key(&self, key: &str, code: u32) {
+        for kind in ["keyDown", "keyUp"] {
+            let text = if key == "Enter" && kind == "keyDown" { "\r" } else { "" };
+            let event = json!({"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code, "text": text});
+            self.0.cdp().send_raw("Input.dispatchKeyEvent", event).await.unwrap();
+        }
+    }
+
     /// Waits for the end of the answer, which must be that of an answer that went well.
     pub async fn finished(&self) -> Look {
         let done = self.until("the answer ends", |look| look.state != "streaming").await;

@@ -41,6 +41,8 @@ pub async fn open(page: &Page<'_>) {
 /// Closes it.
 pub async fn close(page: &Page<'_>) {
     page.click("#sent [data-close]").await;
+    let script = "return document.querySelector('#sent').open;";
+    page.value(Duration::from_secs(20), "the list is closed", script, |open| *open == json!(false)).await;
 }
 
 /// What a button of the dialog saves.

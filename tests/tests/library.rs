@@ -13,7 +13,7 @@ use citer_tests::{
     server::Server,
     slow_server::SlowServer,
 };
-use std::fs;
+use std::{fs, time::Duration};
 
 const QUESTION: &str = "What is 3 + 4?";
 const WEIGHTS: &str = "model.safetensors";
@@ -119,6 +119,38 @@ async fn a_model_is_downloaded_in_spite_of_interruptions_healed_used_and_deleted
     // Of the one that was cut by the reload, what came in its last moment is not known.
     assert!(bytes >= done.bytes - (256 << 10), "every byte came by a request of the list: {downloads:?}");
     assert_eq!(downloads.iter().filter(|row| row.outcome == "interrupted").count(), 1, "{downloads:?}");
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the built product and Chrome: `cargo xtask e2e`"]
+async fn the_cards_of_the_pair_can_be_read_without_network() {
+    let mut server = Server::start(Some(&product::dist()));
+    let browser = Browser::start().await;
+    let page = Page(&browser.driver);
+    page.open(&format!("{}/?server=none", server.url())).await;
+    let kept = "return document.querySelector('[data-offline]').dataset.offline;";
+    page.value(Duration::from_secs(60), "the page is on the device", kept, |kept| kept == "ready").await;
+    server.kill();
+    Models(&page).open().await;
+    for part in ["slm", "llm", "router"] {
+        page.click(&format!("[data-card={part}] summary")).await;
+        let shown = format!(
+            "const card = document.querySelector('[data-card={part}]');
+            return card.querySelector('table') ? card.querySelector('.text').textContent : '';"
+        );
+        let shown = page.value(Duration::from_secs(20), part, &shown, |text| text != "").await;
+        // What the page shows is the card that comes with the weights.
+        let card = fs::read_to_string(product::models().join(part).join("README.md")).unwrap();
+        let accuracy = card.lines().find(|line| line.starts_with("| all |")).expect("a card tells the accuracy");
+        let interval = accuracy.split('|').nth(2).unwrap().trim();
+        assert!(shown.as_str().unwrap().contains(interval), "{part}: {interval} in {shown}");
+    }
+    for (scheme, width) in [("light", 360), ("dark", 1280)] {
+        page.appearance(width, 900, scheme).await;
+        page.shot(&format!("cards-{scheme}-{width}")).await;
+        assert!(page.look().await.overflow <= 0, "nothing is wider than {width} pixels");
+    }
     browser.close().await;
 }
 

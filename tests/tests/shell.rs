@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use citer_tests::{
+    audit::Audit,
     browser::Browser,
     folder::TemporaryFolder,
     native::{self, Routed},
@@ -14,7 +15,7 @@ use citer_tests::{
     slow_server::SlowServer,
 };
 use serde_json::json;
-use std::{env, fs, path::Path, time::Duration};
+use std::{fs, time::Duration};
 
 /// A worker that asks whatever it is told, as a program with a fault might.
 const PROBE: &str = "onmessage = event => fetch(event.data)
@@ -210,8 +211,8 @@ async fn the_page_passes_the_audit_and_works_by_keyboard() {
     page.open(server.url()).await;
     page.until("the server is found", |look| look.server == "available").await;
     keyboard(&page).await;
-    let mut found = Vec::new();
-    audit(&page, "empty", &mut found).await;
+    let mut audit = Audit::default();
+    audit.look(&page, "empty").await;
     page.mode("router").await;
     page.threshold(routed.threshold).await;
     page.ask(&routed.question).await;
@@ -219,9 +220,9 @@ async fn the_page_passes_the_audit_and_works_by_keyboard() {
     for (scheme, contrast) in
         [("light", "no-preference"), ("dark", "no-preference"), ("light", "more"), ("dark", "more")]
     {
-        look_as(&page, 1280, 900, scheme, contrast).await;
+        page.look_as(1280, 900, scheme, contrast).await;
         let name = format!("{scheme}-{contrast}");
-        audit(&page, &format!("answer-{name}"), &mut found).await;
+        audit.look(&page, &format!("answer-{name}")).await;
         for (button, dialog) in [
             ("#models-open", "models"),
             ("#endpoints-open", "endpoints"),
@@ -240,15 +241,15 @@ async fn the_page_passes_the_audit_and_works_by_keyboard() {
                 )
                 .await;
             }
-            audit(&page, &format!("{dialog}-{name}"), &mut found).await;
+            audit.look(&page, &format!("{dialog}-{name}")).await;
             page.shot(&format!("{dialog}-{name}")).await;
             close(&page, dialog).await;
         }
     }
     for (scheme, width, height) in [("light", 390, 844), ("dark", 390, 844), ("light", 320, 640), ("dark", 1600, 1000)]
     {
-        look_as(&page, width, height, scheme, "no-preference").await;
-        audit(&page, &format!("answer-{scheme}-{width}"), &mut found).await;
+        page.look_as(width, height, scheme, "no-preference").await;
+        audit.look(&page, &format!("answer-{scheme}-{width}")).await;
         page.shot(&format!("page-{scheme}-{width}")).await;
         assert!(page.look().await.overflow <= 0, "nothing is wider than {width} pixels");
         for (button, dialog) in [("#endpoints-open", "endpoints"), ("#sent-open", "sent")] {
@@ -261,7 +262,7 @@ async fn the_page_passes_the_audit_and_works_by_keyboard() {
     let calm = "return matchMedia('(prefers-reduced-motion: reduce)').matches
         && document.getAnimations().every(animation => animation.playState !== 'running');";
     assert_eq!(page.script(calm, vec![]).await, json!(true), "who wants less motion gets none");
-    assert!(found.is_empty(), "axe-core objects:\n{}", found.join("\n"));
+    audit.end();
     browser.close().await;
 }
 
@@ -272,14 +273,14 @@ async fn keyboard(page: &Page<'_>) {
         return wanted.filter(e => !(window.reached ?? new Set()).has(e)).map(e => e.id || e.className || e.textContent);";
     page.script("window.reached = new Set(); document.addEventListener('focusin', e => window.reached.add(e.target)); document.activeElement.blur();", vec![]).await;
     for _ in 0..60 {
-        key(page, "Tab", 9).await;
+        page.key("Tab", 9).await;
     }
     let missed = page.script(reached, vec![]).await;
     assert_eq!(missed, json!([]), "Tab does not reach these");
     page.script("document.querySelector('#sent-open').focus();", vec![]).await;
-    key(page, "Enter", 13).await;
+    page.key("Enter", 13).await;
     until(page, "Enter opens it", "String(document.querySelector('#sent').open)", "true").await;
-    key(page, "Escape", 27).await;
+    page.key("Escape", 27).await;
     until(page, "Escape closes it", "String(document.querySelector('#sent').open)", "false").await;
     until(page, "the focus is back", "document.activeElement.id", "sent-open").await;
 }
@@ -338,35 +339,6 @@ async fn nothing_moves_while_an_answer_comes() {
     browser.close().await;
 }
 
-/// Runs axe-core on the page and adds what it objects to.
-async fn audit(page: &Page<'_>, name: &str, found: &mut Vec<String>) {
-    let Some(axe) = env::var_os("CITER_AXE") else {
-        println!("audit of {name}: skipped, because axe-core is not there (npm installs it)");
-        return;
-    };
-    let source = fs::read_to_string(Path::new(&axe)).unwrap();
-    page.script(&format!("if (!window.axe) {{ {source} }}"), vec![]).await;
-    let violations = page
-        .script(
-            "return axe.run(document, { resultTypes: ['violations'] }).then(result => result.violations.map(violation => ({
-              id: violation.id, help: violation.help,
-              nodes: violation.nodes.map(node => `${node.target} ${node.failureSummary}`).slice(0, 5) })));",
-            vec![],
-        )
-        .await;
-    found.extend(violations.as_array().unwrap().iter().map(|violation| format!("{name}: {violation}")));
-}
-
-async fn look_as(page: &Page<'_>, width: u32, height: u32, scheme: &str, contrast: &str) {
-    page.appearance(width, height, scheme).await;
-    let media = json!({"features": [
-        {"name": "prefers-color-scheme", "value": scheme},
-        {"name": "prefers-contrast", "value": contrast},
-        {"name": "prefers-reduced-motion", "value": "reduce"},
-    ]});
-    page.0.cdp().send_raw("Emulation.setEmulatedMedia", media).await.unwrap();
-}
-
 async fn worker_asks(page: &Page<'_>, url: &str) -> String {
     let script = "return new Promise(done => { const worker = window.probe ??= new Worker('./probe.js');
         worker.onmessage = event => done(event.data); worker.onerror = event => done(`broken: ${event.message}`);
@@ -381,17 +353,9 @@ async fn version(page: &Page<'_>) -> String {
     page.script(script, vec![]).await.as_str().unwrap_or_default().to_owned()
 }
 
-async fn key(page: &Page<'_>, key: &str, code: u32) {
-    for kind in ["keyDown", "keyUp"] {
-        let text = if key == "Enter" && kind == "keyDown" { "\r" } else { "" };
-        let event = json!({"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code, "text": text});
-        page.0.cdp().send_raw("Input.dispatchKeyEvent", event).await.unwrap();
-    }
-}
-
 async fn close(page: &Page<'_>, dialog: &str) {
     let script = "const dialog = document.querySelector(`#${arguments[0]}`);
-        (dialog.querySelector('[data-close]') ?? dialog.querySelector('#models-close')).click();";
+        dialog.querySelector('[data-close]').click();";
     page.script(script, vec![json!(dialog)]).await;
     until(page, "the dialog is closed", &format!("String(document.querySelector('#{dialog}').open)"), "false").await;
 }

@@ -2,8 +2,9 @@
 // allows them. Models of the library are not kept here; they lie in the page's own file system.
 "use strict";
 
-// Every file of the bundle with its SHA-256. The build writes this line.
-const BUNDLE = { version: "none", files: {} };
+// Every file of the bundle with its SHA-256, and those that only a device without WebGPU needs. The build writes this line.
+const BUNDLE = { version: "none", files: {}, processor: {} };
+const ALL = { ...BUNDLE.files, ...BUNDLE.processor };
 
 const PREFIX = "citer-shell-";
 const CACHE = PREFIX + BUNDLE.version;
@@ -37,22 +38,40 @@ async function fetched(url, wanted) {
   return new Response(bytes, { headers: { "Content-Type": type, "Content-Length": String(bytes.byteLength) } });
 }
 
+/** Keeps some files of the bundle, each of which must be that of this version. */
+async function keep(files) {
+  const cache = await caches.open(CACHE);
+  const one = async ([path, hash]) => {
+    const url = address(path);
+    if (await cache.match(url)) return;
+    const found = await kept(url, hash);
+    if (!found && settings?.airplane) throw new Error("the network is switched off");
+    await cache.put(url, found ?? (await fetched(url, hash)));
+  };
+  await Promise.all(Object.entries(files).map(one));
+}
+
+/** Whether an older version has the engine on the processor, which this device then needs in the newer one too. */
+async function needsProcessor() {
+  for (const name of await caches.keys()) {
+    if (!name.startsWith(PREFIX)) continue;
+    const cache = await caches.open(name);
+    for (const path of Object.keys(BUNDLE.processor)) if (await cache.match(address(path))) return true;
+  }
+  return false;
+}
+
 /** Keeps the whole bundle, or fails as a whole: a version is never mixed with another. */
 async function fill() {
   if (settings?.airplane) throw new Error("the network is switched off");
-  const cache = await caches.open(CACHE);
-  const keep = async ([path, hash]) => {
-    const url = address(path);
-    await cache.put(url, (await kept(url, hash)) ?? (await fetched(url, hash)));
-  };
-  await Promise.all(Object.entries(BUNDLE.files).map(keep));
+  await keep((await needsProcessor()) ? ALL : BUNDLE.files);
 }
 
 /** The file of the bundle that answers a request, if one does. */
 function file(request, url) {
   if (request.method !== "GET" || url.origin !== ORIGIN || !url.pathname.startsWith(SCOPE.pathname)) return;
   const path = url.pathname.slice(SCOPE.pathname.length);
-  if (Object.hasOwn(BUNDLE.files, path)) return path;
+  if (Object.hasOwn(ALL, path)) return path;
   if (request.mode === "navigate") return path === "bench" ? "bench.html" : "index.html";
 }
 
@@ -124,6 +143,10 @@ self.addEventListener("message", event => {
   if (message.type === "activate") event.waitUntil(skipWaiting());
   if (message.type === "network") {
     event.waitUntil(setNetwork(message).then(() => event.ports[0]?.postMessage("done")));
+  }
+  if (message.type === "keep-processor") {
+    const done = network().then(() => keep(BUNDLE.processor));
+    event.waitUntil(done.then(() => event.ports[0]?.postMessage("kept"), error => event.ports[0]?.postMessage(String(error))));
   }
   if (message.type === "version") event.ports[0]?.postMessage(BUNDLE.version);
 });

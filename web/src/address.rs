@@ -44,6 +44,12 @@ pub fn fault() -> Option<Fault> {
     named.and_then(|text| Fault::parse(&text))
 }
 
+/// Whether `?engine=cpu` asks for the engine on the processor.
+pub fn wants_processor() -> bool {
+    let search = window().location().search().unwrap_or_default();
+    UrlSearchParams::new_with_str(&search).is_ok_and(|query| query.get("engine").as_deref() == Some("cpu"))
+}
+
 /// The host of a server that is not the page's own: the reader should know where text may go.
 pub fn foreign_host(server: &str) -> Option<String> {
     let server = Url::new(server).ok()?;

@@ -16,7 +16,8 @@ use crate::message::Message;
 use crate::meter::Panel;
 use crate::models::{Models, ModelsDialog};
 use crate::offline::{NewVersion, Offline};
-use crate::privacy::{ConsentDialog, LockSwitch, Spans};
+use crate::privacy::{ConsentDialog, Spans};
+use crate::processor::ProcessorNote;
 use crate::samples::Samples;
 use crate::strings;
 use crate::token_card::{Shown, TokenCard, scrolled};
@@ -52,6 +53,12 @@ pub fn App() -> impl IntoView {
         chat.sent.refused(&url, strings::shell::refused(&reason));
     });
     provide_context(offline);
+    let on_processor = Memo::new(move |_| chat.engine.with(|e| e.info().is_some_and(|info| info.on_processor)));
+    Effect::new(move || {
+        if on_processor.get() {
+            offline.keep_processor();
+        }
+    });
     provide_context(Models::new(chat.network, chat.sent));
     let shown = RwSignal::new(None::<Shown>);
     provide_context(shown);
@@ -96,7 +103,7 @@ pub fn App() -> impl IntoView {
             data-server=move || chat.server.with(|server| server.name())
             data-adapter=adapter
             data-memory=memory
-            data-offline=move || offline.kept.with(|kept| kept.name())
+            data-offline=move || offline.name()
             data-airplane=move || chat.network.airplane.get().to_string()
             data-view=move || mode.get().name()
             on:keydown=move |event| {
@@ -136,10 +143,10 @@ pub fn App() -> impl IntoView {
                 </div>
                 <div class="dock">
                     <EngineError/>
+                    <ProcessorNote/>
                     <Composer/>
                     <Spans/>
                     <Controls/>
-                    <LockSwitch/>
                 </div>
             </main>
             <Announcer/>

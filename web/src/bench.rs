@@ -1,6 +1,7 @@
 //! The benchmark page: measures the engine on this device and shows the report.
 //!
-//! `?model=` names a GGUF file, `?contexts=16,512` the contexts and `?decode=32` the tokens at each.
+//! `?model=` names a GGUF file, `?contexts=16,512` the contexts and `?decode=32` the tokens at each; `?engine=cpu`
+//! measures the processor.
 
 use crate::engine::EngineWorker;
 use crate::ledger::Sent;
@@ -51,11 +52,11 @@ pub fn Bench() -> impl IntoView {
             state.set(State::Running(strings::bench_stage(&stage, progress)));
         }
         FromWorker::Bench { report } => state.set(State::Done(report)),
-        FromWorker::Failed { error, .. } => state.set(State::Failed(error)),
+        FromWorker::Failed { error, .. } | FromWorker::NoDevice { error } => state.set(State::Failed(error)),
         FromWorker::Died(death) => state.set(State::Failed(death.detail)),
         _ => {}
     };
-    match EngineWorker::start(Sent::default(), hear) {
+    match EngineWorker::start_on(address::wants_processor(), Sent::default(), hear) {
         Ok(worker) => engine.set_value(Some(worker)),
         Err(error) => state.set(State::Failed(error)),
     }

@@ -8,7 +8,8 @@ use crate::limits::Spending;
 use crate::measure::KeptBatch;
 use crate::network::Network;
 use crate::privacy::Privacy;
-use crate::{address, storage, strings};
+use crate::processor::Why;
+use crate::{address, settings, storage, strings};
 use citer_chat::batch::{Batch, Setting};
 use citer_chat::{Conversation, Request, State, Token};
 use citer_core::message::{FromWorker, Kernel, Role, ServerAddress, ToWorker, Turn};
@@ -83,6 +84,8 @@ pub struct Chat {
     busy: StoredValue<Option<u64>>,
     /// The model of the library that is used; none means the shipped one.
     pub model: RwSignal<Option<String>>,
+    /// Why the processor is to be used whatever WebGPU offers, if it is.
+    pub processor: RwSignal<Option<Why>>,
     /// Counts the worker's deaths.
     revival: StoredValue<Revival>,
     /// Counts the workers, so that a restart that was overtaken does nothing.
@@ -95,7 +98,7 @@ impl Chat {
     /// An empty chat, with the engine on its way.
     pub fn start() -> Self {
         let chat = Self {
-            conversation: RwSignal::default(),
+            conversation: RwSignal::new(settings::fresh()),
             away: StoredValue::new(None),
             chats: Chats::default(),
             batch: RwSignal::new(None),
@@ -123,6 +126,7 @@ impl Chat {
             worker: StoredValue::new_local(None),
             busy: StoredValue::new(None),
             model: RwSignal::new(storage::get(storage::MODEL)),
+            processor: RwSignal::new(address::wants_processor().then_some(Why::Asked)),
             revival: StoredValue::new(Revival::default()),
             generation: StoredValue::new(0),
             fault: StoredValue::new(true),
@@ -201,7 +205,7 @@ impl Chat {
         if self.conversation.with_untracked(|shown| shown.id == id) {
             self.stop();
             self.privacy.show("");
-            self.conversation.set(Conversation::default());
+            self.conversation.set(settings::fresh());
             self.stopping.set(false);
             storage::set(storage::OPEN, "");
             self.draft.set(storage::get(storage::DRAFT).unwrap_or_default());
@@ -235,7 +239,7 @@ impl Chat {
     }
 
     /// Stores the conversation that is shown, now or soon.
-    fn keep(self, now: bool) {
+    pub fn keep(self, now: bool) {
         if now {
             self.is_due.set_value(false);
             self.chats.save_now(self, self.conversation.get_untracked());
@@ -275,6 +279,31 @@ impl Chat {
         self.begin();
     }
 
+    /// Gives WebGPU another try.
+    pub fn use_webgpu(self) {
+        self.processor.set(None);
+        self.restart();
+    }
+
+    /// Goes on with the shipped model on the processor, because the graphics device failed; `false` where it runs there
+    /// already, or another model is wanted.
+    fn use_processor(self, error: &str) -> bool {
+        let is_there = self.processor.with_untracked(Option::is_some)
+            || self.engine.with_untracked(|engine| engine.info().is_some_and(|info| info.on_processor));
+        if is_there || self.model.with_untracked(Option::is_some) {
+            return false;
+        }
+        self.processor.set(Some(Why::Failed(error.to_owned())));
+        self.kernels.set(Vec::new());
+        self.engine.set(EngineState::starting());
+        if let Some(answer) = self.interrupted().map(|found| found.id) {
+            let text = format!("{} {}", strings::sentence(error), strings::processor::TOLD);
+            self.change(answer, |conversation| conversation.add_notice(answer, text));
+        }
+        self.begin();
+        true
+    }
+
     /// Runs a model of the library, or the shipped one, from now on.
     pub fn use_model(self, model: Option<String>) {
         storage::set(storage::MODEL, model.as_deref().unwrap_or_default());
@@ -296,7 +325,8 @@ impl Chat {
         // A question of a batch is asked again from its beginning.
         self.batch_answer.set_value(None);
         self.server.set(ServerState::Unknown);
-        match EngineWorker::start(self.sent, move |message| self.hear(message)) {
+        let on_processor = self.processor.with_untracked(Option::is_some);
+        match EngineWorker::start_on(on_processor, self.sent, move |message| self.hear(message)) {
             Ok(worker) => self.worker.set_value(Some(worker)),
             Err(error) => self.engine.set(EngineState::Failed(error)),
         }
@@ -349,6 +379,7 @@ impl Chat {
             let id = chats::new_id();
             storage::set(storage::OPEN, &id);
             storage::set(storage::DRAFT, "");
+            storage::set(storage::SETTINGS_OF_NEW, "");
             self.privacy.keep(&id);
             self.conversation.update(|conversation| conversation.id = id);
         }
@@ -396,7 +427,7 @@ impl Chat {
 
     /// Starts a new conversation.
     pub fn clear(self) {
-        self.show(Conversation::default());
+        self.show(settings::fresh());
     }
 
     /// Asks whether the server is there.
@@ -534,6 +565,13 @@ impl Chat {
             }
             FromWorker::Elsewhere => self.engine.set(EngineState::Elsewhere),
             FromWorker::Died(death) => self.revive(&death),
+            FromWorker::NoDevice { error } => {
+                self.worker.with_value(|worker| worker.iter().for_each(EngineWorker::end));
+                if !self.use_processor(&error) {
+                    self.fail_open();
+                    self.engine.set(EngineState::Failed(error));
+                }
+            }
             // The library and the benchmark have workers of their own.
             FromWorker::Library(_) | FromWorker::Bench { .. } | FromWorker::Request(_) => {}
             FromWorker::Kernels { kernels, remembered } => {
@@ -543,6 +581,7 @@ impl Chat {
             FromWorker::Server { available, detail, .. } => self.found(available, detail),
             FromWorker::Token { answer, event, .. } if self.is_of_batch(answer) => {
                 self.revival.update_value(Revival::lives);
+                self.spending.count(std::iter::once(&event));
                 self.batch_answer.update_value(|running| {
                     if let Some((_, text, split)) = running {
                         text.push_str(&event.text);
@@ -632,6 +671,8 @@ impl Chat {
                 };
                 set_timeout(start, Duration::from_millis(after_ms.into()));
             }
+            // A device that is lost again and again is no device.
+            Some(Next::GiveUp(_)) if self.use_processor(&death.to_string()) => {}
             Some(Next::GiveUp(error)) => {
                 self.fail_open();
                 self.engine.set(EngineState::Failed(error));
@@ -700,9 +741,10 @@ impl Chat {
         let (mode, threshold) = untrack(|| (self.mode.get(), self.threshold()));
         // An answer that goes on is made as it was begun.
         let prices = untrack(|| self.endpoints.prices());
+        let sampling = self.conversation.with_untracked(|c| c.settings.sampling(settings::any_seed()));
         let mut settings = settings.unwrap_or_else(|| {
             let spent = self.conversation.with_untracked(Conversation::spent);
-            self.spending.apply(Settings { mode, threshold, prices, ..Settings::default() }, spent)
+            self.spending.apply(Settings { mode, threshold, prices, sampling, ..Settings::default() }, spent)
         });
         let kept = self.privacy.keeps(&turns).filter(|_| settings.mode != Mode::LocalOnly);
         if kept.is_some() {
@@ -739,11 +781,11 @@ impl Chat {
         self.engine.with(|engine| engine.info().is_some())
     }
 
-    /// Answers the questions of the batch, from where it stopped if the settings are the same.
+    /// Answers the questions of the batch, from where it stopped if the settings are the same. One that is done begins anew.
     pub fn run_batch(self, settings: Vec<Setting>) {
         self.batch_words.set(None);
         self.batch.update(|batch| {
-            if let Some(batch) = batch.as_mut().filter(|batch| batch.settings != settings) {
+            if let Some(batch) = batch.as_mut().filter(|batch| batch.settings != settings || !batch.is_unfinished()) {
                 batch.settings = settings;
                 batch.outcomes.clear();
             }
@@ -787,7 +829,8 @@ impl Chat {
             batch.as_ref().and_then(|batch| batch.next().map(|(question, setting)| (question.prompt.clone(), setting)))
         });
         let Some((question, setting)) = next else { return self.batch_runs.set(false) };
-        let settings = setting.settings();
+        // A batch measures, so only what is left of the day may end its escalation.
+        let settings = Settings { day: self.spending.day(), ..setting.settings() };
         if settings.mode != Mode::LocalOnly && self.must_wait_for_consent() {
             return;
         }

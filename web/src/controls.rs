@@ -1,8 +1,11 @@
-//! The controls: who may make tokens, and the router's threshold.
+//! The controls: who may make tokens, and the rest: the router's threshold, how full the context is, what stays here.
 
 use crate::chat::{Chat, mode_name};
 use crate::engine::ServerState;
+use crate::fold::Fold;
 use crate::judge::Judge;
+use crate::privacy::LockSwitch;
+use crate::settings::{SettingsButton, SettingsDialog};
 use crate::strings;
 use citer_chat::context::Context;
 use citer_core::Mode;
@@ -17,16 +20,26 @@ pub fn Controls() -> impl IntoView {
         let judge = chat.engine.with(|engine| engine.info().map(Judge::of).unwrap_or_default());
         strings::mode_help(chat.mode.get(), has_server, judge)
     };
+    let settings_open = RwSignal::new(false);
+    let more = Signal::derive(move || match chat.privacy.locked.get() {
+        false => strings::MORE.to_owned(),
+        true => strings::MORE_LOCKED.to_owned(),
+    });
     view! {
-        <div class="controls">
+        <div class="controls" data-locked=move || chat.privacy.locked.get().to_string()>
             <fieldset class="modes">
                 <legend class="hidden">{strings::MODE}</legend>
                 {[Mode::LocalOnly, Mode::Router, Mode::RemoteOnly].map(mode_choice).into_iter().collect_view()}
             </fieldset>
-            <Threshold/>
-            <p class="quiet mode-help" aria-live="polite">{help}</p>
+            <Fold id="more" name=more sign="⚙">
+                <Threshold/>
+                <p class="quiet mode-help" aria-live="polite">{help}</p>
+                <SettingsButton open=settings_open/>
+                <LockSwitch/>
+            </Fold>
             <ContextMeter/>
         </div>
+        <SettingsDialog open=settings_open/>
     }
 }
 

@@ -2,6 +2,8 @@
 
 use crate::strings::models as words;
 use leptos::{ev, html, prelude::*};
+use wasm_bindgen::JsCast;
+use web_sys::{Element, HtmlElement};
 
 /// The dialog `id`. What is in it is made when it opens, so a closed one costs nothing.
 #[component]
@@ -15,17 +17,26 @@ pub fn Dialog(
     children: ChildrenFn,
 ) -> impl IntoView {
     let dialog = NodeRef::<html::Dialog>::new();
+    let opener = StoredValue::new_local(None::<Element>);
     Effect::new(move || {
         let Some(dialog) = dialog.get() else { return };
         match (open.get(), dialog.open()) {
-            // It fails only where the dialog is open already.
-            (true, false) => drop(dialog.show_modal()),
+            (true, false) => {
+                opener.set_value(document().active_element());
+                // It fails only where the dialog is open already.
+                drop(dialog.show_modal());
+            }
             (false, true) => dialog.close(),
             _ => {}
         }
     });
     let close = move |_: ev::Event| {
+        // It may be open again by now.
+        if dialog.get_untracked().is_some_and(|dialog| dialog.open()) {
+            return;
+        }
         open.set(false);
+        give_focus_back(opener.get_value());
         if let Some(on_close) = on_close {
             on_close.run(());
         }
@@ -53,5 +64,17 @@ pub fn Dialog(
             </header>
             <Show when=move || open.get()>{children()}</Show>
         </dialog>
+    }
+}
+
+/// The browser gives the focus back to what opened the dialog, unless that is folded away by now: then the button that unfolds
+/// it takes the focus.
+fn give_focus_back(opener: Option<Element>) {
+    let hidden = opener.filter(|opener| opener.get_bounding_client_rect().width() == 0.0);
+    let fold = hidden.and_then(|opener| opener.closest(".fold").ok().flatten());
+    let switch = fold.and_then(|fold| fold.query_selector(".fold-switch").ok().flatten());
+    if let Some(switch) = switch.and_then(|switch| switch.dyn_into::<HtmlElement>().ok()) {
+        // Focus fails only on elements that are not shown.
+        let _ = switch.focus();
     }
 }

@@ -8,8 +8,10 @@ use std::cell::Cell;
 use wasm_bindgen::prelude::*;
 use web_sys::{Event, File, MessageEvent, Worker};
 
-/// The worker's script, as Trunk names it.
-const SCRIPT: &str = "./citer-worker_loader.js";
+/// The script that starts the engine's program.
+const SCRIPT: &str = "./citer-engine.js";
+/// The same, for the program on the processor in any case.
+const ON_PROCESSOR: &str = "./citer-engine.js?device=processor";
 
 /// Whether the engine can answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,11 +94,18 @@ pub struct EngineWorker {
 }
 
 impl EngineWorker {
-    /// Starts a worker, whose requests become rows of `sent`. A crash is heard as [`FromWorker::Died`].
+    /// Starts a worker, whose requests become rows of `sent`: on WebGPU where there is an adapter. A crash is heard as
+    /// [`FromWorker::Died`].
     pub fn start(sent: Sent, hear: impl Fn(FromWorker) + Clone + 'static) -> Result<Self, String> {
+        Self::start_on(false, sent, hear)
+    }
+
+    /// The same, on the processor if that is wanted.
+    pub fn start_on(processor: bool, sent: Sent, hear: impl Fn(FromWorker) + Clone + 'static) -> Result<Self, String> {
         let number = COUNT.get() + 1;
         COUNT.set(number);
-        let worker = Worker::new(SCRIPT).map_err(|error| strings::worker_refused(&text_of(&error)))?;
+        let worker = Worker::new(if processor { ON_PROCESSOR } else { SCRIPT });
+        let worker = worker.map_err(|error| strings::worker_refused(&text_of(&error)))?;
         let (tell, noting) = (hear.clone(), worker.clone());
         let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
             let json = event.data().as_string().unwrap_or_default();

@@ -1,8 +1,9 @@
-//! The header: name, engine, server, panel switch, theme, new chat.
+//! The header: name, engine, server, what was sent, a new conversation, and the rest, in a menu where the window is narrow.
 
 use crate::chat::Chat;
 use crate::endpoints::EndpointsButton;
 use crate::engine::{EngineState, ServerState};
+use crate::fold::Fold;
 use crate::ledger::LedgerButton;
 use crate::models::ModelsButton;
 use crate::offline::AirplaneSwitch;
@@ -33,25 +34,40 @@ pub fn Header(panel_open: RwSignal<bool>, list_open: RwSignal<bool>) -> impl Int
                 <EngineStatus/>
                 <ServerStatus/>
             </div>
+            <LedgerButton/>
             <button
                 type="button"
-                class="button icon panel-switch"
-                aria-label=strings::PANEL
-                title=strings::PANEL
-                aria-controls="panel"
-                aria-expanded=move || panel_open.get().to_string()
-                on:click=move |_| panel_open.update(|open| *open = !*open)
+                class="button new-chat"
+                id="new-chat"
+                aria-label=strings::NEW_CHAT
+                title=strings::NEW_CHAT
+                on:click=move |_| {
+                    list_open.set(false);
+                    panel_open.set(false);
+                    chat.clear();
+                }
             >
-                <span class="panel-icon" aria-hidden="true"></span>
+                <span class="new-sign" aria-hidden="true">"+"</span>
+                <span class="new-words">{strings::NEW_CHAT}</span>
             </button>
-            <LedgerButton/>
-            <AirplaneSwitch/>
-            <EndpointsButton/>
-            <ModelsButton/>
-            <ThemeButton/>
-            <button type="button" class="button" id="new-chat" on:click=move |_| chat.clear()>
-                {strings::NEW_CHAT}
-            </button>
+            <Fold id="menu" name=strings::MENU sign="⋯">
+                <button
+                    type="button"
+                    class="button icon panel-switch"
+                    aria-label=strings::PANEL
+                    title=strings::PANEL
+                    aria-controls="panel"
+                    aria-expanded=move || panel_open.get().to_string()
+                    on:click=move |_| panel_open.update(|open| *open = !*open)
+                >
+                    <span class="panel-icon" aria-hidden="true"></span>
+                    <span class="folded-words">{strings::PANEL}</span>
+                </button>
+                <AirplaneSwitch/>
+                <EndpointsButton/>
+                <ModelsButton/>
+                <ThemeButton/>
+            </Fold>
         </header>
     }
 }
@@ -62,6 +78,7 @@ fn EngineStatus() -> impl IntoView {
     let words = move || {
         chat.engine.with(|engine| match engine {
             EngineState::Loading { stage, .. } => stage.clone(),
+            EngineState::Ready(info) if info.on_processor => strings::processor::READY.to_owned(),
             EngineState::Ready(_) => strings::ENGINE_READY.to_owned(),
             EngineState::Elsewhere => strings::ELSEWHERE.to_owned(),
             EngineState::Failed(_) => strings::ENGINE_FAILED.to_owned(),
@@ -119,12 +136,24 @@ fn ServerStatus() -> impl IntoView {
         is_ready && chat.server.with(|server| matches!(server, ServerState::Unavailable(_)))
     };
     view! {
-        <div class="state server" data-state=move || chat.server.with(|server| server.name()) title=details role="status">
+        <div class="server">
+        <div class="state" data-state=move || chat.server.with(|server| server.name()) title=details role="status">
             <span class="dot" aria-hidden="true"></span>
             <span class="state-words">{words}</span>
         </div>
         <Show when=can_probe>
-            <button type="button" class="link" id="probe" on:click=move |_| chat.probe()>{strings::PROBE}</button>
+            <button
+                type="button"
+                class="link"
+                id="probe"
+                aria-label=strings::PROBE
+                title=strings::PROBE
+                on:click=move |_| chat.probe()
+            >
+                <span class="probe-sign" aria-hidden="true">"↻"</span>
+                <span class="probe-words">{strings::PROBE}</span>
+            </button>
         </Show>
+        </div>
     }
 }

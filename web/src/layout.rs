@@ -9,18 +9,27 @@ use citer_chat::maths::{Child, Element};
 use citer_core::{Source, TokenId};
 use leptos::prelude::*;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::mem;
 use std::sync::Arc;
 
 /// The namespace of formulas.
 const MATHML: &str = "http://www.w3.org/1998/Math/MathML";
 
-/// A block with what its pieces need, and a key that changes with them.
+/// A block of an answer: a tree of nodes with what its pieces show of their tokens.
 #[derive(Clone)]
 pub struct Block {
-    /// Its place and a hash of its contents.
+    /// Changes when another element is to stand here.
     pub key: (usize, u64),
-    node: Node,
+    /// Changes with anything in the block.
+    contents: u64,
+    node: Arc<Node>,
     marks: Arc<Vec<Mark>>,
+}
+
+impl PartialEq for Block {
+    fn eq(&self, other: &Self) -> bool {
+        self.contents == other.contents
+    }
 }
 
 /// What a piece shows of its token.
@@ -57,8 +66,9 @@ pub fn blocks(tokens: &[Token], tail: &str, end: Option<TokenId>) -> Vec<Block> 
     let nodes = citer_chat::markdown::layout(&texts, tail);
     let one = |(place, node): (usize, Node)| {
         let mut hasher = DefaultHasher::new();
-        node.hash(&mut hasher);
-        Block { key: (place, hasher.finish()), node, marks: marks.clone() }
+        contents(&node, &marks, &mut hasher);
+        let key = (place, shape(&node, &marks));
+        Block { key, contents: hasher.finish(), node: Arc::new(node), marks: marks.clone() }
     };
     nodes.into_iter().enumerate().map(one).collect()
 }
@@ -72,57 +82,147 @@ fn label(source: Source) -> Option<&'static str> {
     }
 }
 
+/// The nodes within a node that are elements of their own and may grow.
+fn within(node: &Node) -> &[Node] {
+    match node {
+        Node::Element(_, nodes) | Node::Code { pieces: nodes, .. } => nodes,
+        Node::Piece(_) | Node::Maths { .. } | Node::Rule | Node::Task(_) => &[],
+    }
+}
+
+/// What makes a node's element the one it is, without what may grow in it.
+fn outside(node: &Node, marks: &[Mark], hasher: &mut DefaultHasher) {
+    mem::discriminant(node).hash(hasher);
+    match node {
+        Node::Element(tag, _) => tag.hash(hasher),
+        Node::Code { language, .. } => language.hash(hasher),
+        Node::Piece(piece) => {
+            piece.hash(hasher);
+            piece.token.and_then(|token| marks.get(token)).hash(hasher);
+        }
+        // A formula is drawn as a whole.
+        Node::Maths { pieces, .. } => {
+            node.hash(hasher);
+            pieces.iter().for_each(|piece| outside(piece, marks, hasher));
+        }
+        Node::Rule => {}
+        Node::Task(done) => done.hash(hasher),
+    }
+}
+
+fn shape(node: &Node, marks: &[Mark]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    outside(node, marks, &mut hasher);
+    hasher.finish()
+}
+
+fn contents(node: &Node, marks: &[Mark], hasher: &mut DefaultHasher) {
+    outside(node, marks, hasher);
+    let nodes = within(node);
+    nodes.len().hash(hasher);
+    nodes.iter().for_each(|node| contents(node, marks, hasher));
+}
+
+/// Where a node stands in its block.
+type Path = Arc<[usize]>;
+
 impl Block {
-    /// The block as it is shown.
-    pub fn view(&self) -> AnyView {
-        node(&self.node, &self.marks)
+    fn at(&self, path: &[usize]) -> Option<&Node> {
+        path.iter().try_fold(&*self.node, |node, place| within(node).get(*place))
     }
 }
 
-fn all(nodes: &[Node], marks: &Arc<Vec<Mark>>) -> Vec<AnyView> {
-    nodes.iter().map(|part| node(part, marks)).collect()
-}
-
-fn node(part: &Node, marks: &Arc<Vec<Mark>>) -> AnyView {
-    match part {
-        Node::Element(tag, nodes) => element(tag, all(nodes, marks)),
-        Node::Piece(part) => piece(part, marks),
-        Node::Code { language, text, pieces } => {
-            let text = text.clone();
-            view! {
-                <div class="code-block">
-                    <div class="code-head">
-                        <span>{language.clone()}</span>
-                        <Copy text=Signal::stored(text)/>
-                    </div>
-                    <pre tabindex="0"><code>{all(pieces, marks)}</code></pre>
-                </div>
+/// An answer's blocks as they are shown. What did not change is left alone, so a token that is added adds its own element.
+#[component]
+pub fn Blocks(blocks: Memo<Vec<Block>>) -> impl IntoView {
+    view! {
+        <For each=move || blocks.with(|all| all.iter().map(|block| block.key).collect::<Vec<_>>()) key=|key| *key let:key>
+            {
+                let block = Memo::new(move |_| blocks.with(|all| all.get(key.0).cloned()));
+                shown(block, Path::default())
             }
-            .into_any()
-        }
-        Node::Maths { layout: Some(layout), display, pieces } => view! {
-            <span class="maths" class:display=*display>
-                {formula(layout)}
-                <span class="maths-source">{all(pieces, marks)}</span>
-            </span>
-        }
-        .into_any(),
-        Node::Maths { layout: None, pieces, .. } => view! { <code>{all(pieces, marks)}</code> }.into_any(),
-        Node::Rule => view! { <hr/> }.into_any(),
-        Node::Task(done) => {
-            let (sign, words) =
-                if *done { ("☑ ", strings::answer::DONE) } else { ("☐ ", strings::answer::NOT_DONE) };
-            view! { <span aria-hidden="true">{sign}</span><span class="hidden">{words}</span> }.into_any()
-        }
+        </For>
     }
 }
 
-fn element(tag: &Tag, parts: Vec<AnyView>) -> AnyView {
+/// The nodes in the node at `path`.
+fn inner(block: Memo<Option<Block>>, path: Path) -> AnyView {
+    let around = path.clone();
+    let keys = move || {
+        block.with(|block| {
+            let node = block.as_ref().and_then(|block| Some((block.at(&around)?, &block.marks)));
+            let keys =
+                node.map(|(node, marks)| within(node).iter().map(|node| shape(node, marks)).enumerate().collect());
+            keys.unwrap_or_else(Vec::new)
+        })
+    };
+    let one = move |(place, _): (usize, u64)| shown(block, path.iter().copied().chain([place]).collect());
+    view! { <For each=keys key=|key| *key children=one/> }.into_any()
+}
+
+/// The node at `path`.
+fn shown(block: Memo<Option<Block>>, path: Path) -> AnyView {
+    let parts = || inner(block, path.clone());
+    block.with_untracked(|now| {
+        let Some((node, marks)) = now.as_ref().and_then(|now| Some((now.at(&path)?, &now.marks))) else {
+            return ().into_any();
+        };
+        match node {
+            Node::Element(tag, _) => element(tag, parts()),
+            Node::Piece(part) => piece(part, marks),
+            Node::Code { language, .. } => {
+                let path = path.clone();
+                let text = Signal::derive(move || {
+                    block.with(|block| match block.as_ref().and_then(|block| block.at(&path)) {
+                        Some(Node::Code { text, .. }) => text.clone(),
+                        _ => String::new(),
+                    })
+                });
+                view! {
+                    <div class="code-block">
+                        <div class="code-head">
+                            <span>{language.clone()}</span>
+                            <Copy text/>
+                        </div>
+                        <pre tabindex="0"><code>{parts()}</code></pre>
+                    </div>
+                }
+                .into_any()
+            }
+            Node::Maths { layout, display, pieces } => {
+                let source = pieces.iter().map(|part| match part {
+                    Node::Piece(part) => piece(part, marks),
+                    _ => ().into_any(),
+                });
+                let source = source.collect_view();
+                match layout {
+                    Some(layout) => view! {
+                        <span class="maths" class:display=*display>
+                            {formula(layout)}
+                            <span class="maths-source">{source}</span>
+                        </span>
+                    }
+                    .into_any(),
+                    None => view! { <code>{source}</code> }.into_any(),
+                }
+            }
+            Node::Rule => view! { <hr/> }.into_any(),
+            Node::Task(done) => {
+                let (sign, words) =
+                    if *done { ("☑ ", strings::answer::DONE) } else { ("☐ ", strings::answer::NOT_DONE) };
+                view! { <span aria-hidden="true">{sign}</span><span class="hidden">{words}</span> }.into_any()
+            }
+        }
+    })
+}
+
+fn element(tag: &Tag, parts: AnyView) -> AnyView {
     match tag {
         Tag::Paragraph => view! { <p>{parts}</p> }.into_any(),
-        // The page's own headings come before those of an answer.
-        Tag::Heading(1) => view! { <h4>{parts}</h4> }.into_any(),
-        Tag::Heading(2) => view! { <h5>{parts}</h5> }.into_any(),
+        // An answer stands under its question, which is a heading of the second level.
+        Tag::Heading(1) => view! { <h3>{parts}</h3> }.into_any(),
+        Tag::Heading(2) => view! { <h4>{parts}</h4> }.into_any(),
+        Tag::Heading(3) => view! { <h5>{parts}</h5> }.into_any(),
         Tag::Heading(_) => view! { <h6>{parts}</h6> }.into_any(),
         Tag::Quote => view! { <blockquote>{parts}</blockquote> }.into_any(),
         Tag::List(None) => view! { <ul class="list">{parts}</ul> }.into_any(),
@@ -145,7 +245,7 @@ fn element(tag: &Tag, parts: Vec<AnyView>) -> AnyView {
     }
 }
 
-fn piece(piece: &Piece, marks: &Arc<Vec<Mark>>) -> AnyView {
+fn piece(piece: &Piece, marks: &[Mark]) -> AnyView {
     let text = piece.text.clone();
     let Some((index, mark)) = piece.token.and_then(|index| Some((index, marks.get(index)?.clone()))) else {
         return text.into_any();

@@ -8,8 +8,8 @@ use crate::token::TokenText;
 use crate::what_if::WhatIfPanel;
 use crate::{copy, files, meter, strings};
 use citer_chat::{Conversation, Exchange, State, export};
-use citer_core::Finish;
 use citer_core::waits::Waits;
+use citer_core::{Finish, Sampling};
 use leptos::prelude::*;
 use leptos::{ev, html};
 
@@ -23,7 +23,7 @@ pub fn Message(id: u64) -> impl IntoView {
         chat.conversation.with(|c| c.get(id).map_or(State::Failed(String::new()), |exchange| exchange.state.clone()))
     });
     let share_read = Memo::new(move |_| chat.conversation.with(|c| c.get(id).and_then(|exchange| exchange.read)));
-    let blocks = Signal::derive(move || {
+    let blocks = Memo::new(move |_| {
         let end = chat.engine.with_untracked(|engine| engine.info().map(|info| info.end_token));
         state.track();
         count.track();
@@ -61,9 +61,7 @@ pub fn Message(id: u64) -> impl IntoView {
             aria-busy=move || state.with(is_streaming).to_string()
         >
             <TokenText answer=id>
-                <For each=move || blocks.get() key=|block| block.key let:block>
-                    {block.view()}
-                </For>
+                <layout::Blocks blocks/>
             </TokenText>
             {move || (state.with(is_streaming) && count.get() == 0).then(|| {
                 let words = match (state.get(), share_read.get()) {
@@ -229,6 +227,9 @@ fn Summary(id: u64) -> impl IntoView {
     let split = exchange.with_value(|exchange| exchange.as_ref().map(|e| e.split.clone()).unwrap_or_default());
     let waits: Waits = exchange.with_value(|e| e.iter().flat_map(|e| &e.tokens).map(|token| &token.event).collect());
     let what_if = RwSignal::new(false);
+    let sampling =
+        exchange.with_value(|e| e.as_ref().and_then(|e| e.settings.as_ref().map(|settings| settings.sampling)));
+    let drawn = sampling.filter(Sampling::draws);
     let is_last = move || chat.conversation.with(|c| c.last().is_some_and(|last| last.id == id && !last.is_open()));
     let can_continue = move || is_last() && read(Exchange::can_continue);
     let has_tokens = read(|exchange| !exchange.tokens.is_empty());
@@ -245,6 +246,9 @@ fn Summary(id: u64) -> impl IntoView {
     view! {
         <footer class="summary">
             {has_tokens.then(|| meter::summary(&split, &waits, &untrack(|| chat.endpoints.prices())))}
+            {drawn.map(|sampling| view! {
+                <span class="quiet" data-seed=sampling.seed.to_string()>{strings::settings::drawn(&sampling)}</span>
+            })}
             <Show when=move || read(|exchange| !exchange.text().is_empty())>
                 <copy::Copy text=Signal::derive(move || exchange.with_value(|e| e.as_ref().map(Exchange::text)).unwrap_or_default())/>
             </Show>

@@ -47,6 +47,8 @@ pub struct Offline {
     registration: StoredValue<Option<ServiceWorkerRegistration>, LocalStorage>,
     /// Whether the reader wants the newer version now.
     wanted: StoredValue<bool>,
+    /// Whether the engine on the processor is needed and not on the device yet.
+    lacks_processor: RwSignal<bool>,
 }
 
 impl Offline {
@@ -56,6 +58,7 @@ impl Offline {
             kept: RwSignal::default(),
             registration: StoredValue::new_local(None),
             wanted: StoredValue::new(false),
+            lacks_processor: RwSignal::new(false),
         };
         spawn_local(async move {
             if let Err(reason) = offline.register(network, refused).await {
@@ -121,6 +124,36 @@ impl Offline {
         self.look();
     }
 
+    /// For the page's `data-offline`.
+    pub fn name(self) -> &'static str {
+        let lacks = self.lacks_processor.get();
+        self.kept.with(|kept| match kept {
+            Kept::Ready if lacks => Kept::Coming.name(),
+            kept => kept.name(),
+        })
+    }
+
+    /// This device needs the engine on the processor: it is kept for offline use too, once the page is.
+    pub fn keep_processor(self) {
+        if network::container().is_none() {
+            return;
+        }
+        self.lacks_processor.set(true);
+        Effect::new(move || {
+            if self.kept.with(|kept| *kept != Kept::Ready) {
+                return;
+            }
+            spawn_local(async move {
+                for wait in [0, 500, 1000, 2000, 4000, 8000] {
+                    sleep(wait).await;
+                    if network::ask(r#"{"type":"keep-processor"}"#).await.as_deref() == Some("kept") {
+                        return self.lacks_processor.set(false);
+                    }
+                }
+            });
+        });
+    }
+
     fn look(self) {
         let [active, waiting] = self.registration.with_value(|registration| {
             let Some(registration) = registration else { return [false; 2] };
@@ -151,6 +184,16 @@ impl Offline {
             None => reload(),
         }
     }
+}
+
+async fn sleep(milliseconds: i32) {
+    let passed = js_sys::Promise::new(&mut |resolve, _| {
+        // A window without timers does not exist; if it refused one, the wait would just be over.
+        if window().set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, milliseconds).is_err() {
+            let _ = resolve.call0(&JsValue::NULL);
+        }
+    });
+    let _ = JsFuture::from(passed).await;
 }
 
 fn reload() {
@@ -203,6 +246,7 @@ pub fn AirplaneSwitch() -> impl IntoView {
             }
         >
             <span aria-hidden="true">"✈"</span>
+            <span class="folded-words">{words::AIRPLANE}</span>
         </button>
     }
 }

@@ -30,6 +30,12 @@ pub const KEY: &str = "citer.key";
 pub const AIRPLANE: &str = "citer.airplane";
 /// Origins that may be asked besides the page's own.
 pub const ALLOWED: &str = "citer.allowed";
+/// What new conversations begin with.
+pub const SETTINGS: &str = "citer.settings";
+/// What was set for a conversation that is not begun.
+pub const SETTINGS_OF_NEW: &str = "citer.settings.new";
+/// Why the engine runs on the processor, once the reader has read it.
+pub const PROCESSOR: &str = "citer.processor";
 /// How answers are shown.
 pub const VIEW: &str = "citer.view";
 /// Light or dark.

@@ -9,6 +9,8 @@ pub mod limits;
 pub mod measure;
 pub mod models;
 pub mod privacy;
+pub mod processor;
+pub mod settings;
 pub mod shell;
 
 use crate::judge::Judge;
@@ -16,7 +18,8 @@ use citer_core::{Finish, ForcedReason, Mode, Source};
 use citer_tasks::Family;
 
 pub const NAME: &str = "Citer";
-pub const NEW_CHAT: &str = "New chat";
+pub const NEW_CHAT: &str = "New conversation";
+pub const MENU: &str = "Menu";
 pub const THEME_SYSTEM: &str = "Colours: as the system. Change to light";
 pub const THEME_LIGHT: &str = "Colours: light. Change to dark";
 pub const THEME_DARK: &str = "Colours: dark. Change to the system's";
@@ -41,6 +44,8 @@ pub const SERVER_UNAVAILABLE: &str = "No LLM: local only";
 pub const PROBE: &str = "Look again";
 
 pub const MODE: &str = "Who may make tokens";
+pub const MORE: &str = "Threshold, context and privacy";
+pub const MORE_LOCKED: &str = "Threshold, context and privacy. This conversation stays on this device";
 pub const THRESHOLD: &str = "Threshold";
 pub const THRESHOLD_HELP: &str = "Higher asks the LLM more often.";
 

@@ -73,6 +73,7 @@ pub fn ThemeButton() -> impl IntoView {
     view! {
         <button type="button" class="button icon" id="theme" aria-label=label title=label on:click=turn>
             <span aria-hidden="true">{move || theme.get().icon()}</span>
+            <span class="folded-words">{label}</span>
         </button>
     }
 }

@@ -134,7 +134,7 @@ fn candidates(
         }
     });
     let rows = rows.collect_view();
-    (!candidates.is_empty()).then(|| view! { <h4 class="card-name">{title}</h4><ol>{rows}</ol> })
+    (!candidates.is_empty()).then(|| view! { <p class="card-name">{title}</p><ol>{rows}</ol> })
 }
 
 /// A token's text with its spaces and line ends made visible.

@@ -37,7 +37,7 @@ pub fn WhatIfPanel(exchange: Exchange) -> impl IntoView {
         let result = result.get();
         let instead = result
             .instead
-            .and_then(|_| exchange.tokens.get(result.exact).and_then(|token| token.local_text.first().cloned()));
+            .and_then(|own| exchange.tokens.get(result.exact).and_then(|token| token.local_text.get(own).cloned()));
         words::what_if(&result, threshold.get(), instead.as_deref())
     };
     view! {

@@ -8,7 +8,7 @@ const LETTERS: f64 = 3.5;
 /// How full the model's memory is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Context {
-    /// Tokens of what was said, known from the last answer's record.
+    /// Tokens of what was said, known from the last answer's record, and of a system prompt it does not hold, estimated.
     pub said: usize,
     /// Tokens of what is typed, estimated.
     pub typed: usize,
@@ -32,14 +32,19 @@ impl Context {
     pub fn new(conversation: &Conversation, draft: &str, capacity: usize, history: bool) -> Self {
         let last = conversation.shown().filter_map(|exchange| exchange.trace.as_ref()).last();
         let said = last.filter(|_| history).map_or(0, |trace| trace.prompt.len() + trace.events.len());
+        let system = &conversation.settings.system;
+        let is_told =
+            history && conversation.shown().filter(|e| e.trace.is_some()).last().is_some_and(|e| e.system == *system);
         // What the last question took tells how many letters a token stands for here.
         let letters = conversation.shown().filter(|_| !history).filter_map(|exchange| {
             let tokens = exchange.trace.as_ref()?.prompt.len();
-            Some(exchange.question.chars().count() as f64 / tokens.max(1) as f64)
+            let letters = exchange.system.chars().count() + exchange.question.chars().count();
+            Some(letters as f64 / tokens.max(1) as f64)
         });
         let letters = letters.last().unwrap_or(LETTERS).max(0.5);
+        let told = if is_told { 0 } else { (system.chars().count() as f64 / letters).ceil() as usize };
         let typed = (draft.trim().chars().count() as f64 / letters).ceil() as usize;
-        Self { said, typed, capacity }
+        Self { said: said + told, typed, capacity }
     }
 
     /// Share of the memory that is used, 0 to 1.
@@ -68,6 +73,18 @@ mod tests {
         // Its records hold a prompt of one token and an answer of one.
         assert_eq!(Context::new(&chat, "", 100, true), Context { said: 2, typed: 0, capacity: 100 });
         assert_eq!(Context::new(&chat, "", 100, false).said, 0);
+    }
+
+    #[test]
+    fn a_system_prompt_counts_from_the_first_question_on() {
+        let mut chat = Conversation::default();
+        chat.settings.system = "seven letters".into();
+        let told = Context::new(&chat, "", 100, true).said;
+        assert!((2..8).contains(&told), "{told}");
+        assert_eq!(Context::new(&chat, "", 100, false).said, told);
+        let mut chat = branched();
+        chat.settings.system = "seven letters".into();
+        assert_eq!(Context::new(&chat, "", 100, true).said, 2 + told, "its records know nothing of it");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! nothing is lost; the reader sees one path through them.
 
 use crate::exchange::{Exchange, State, Token};
+use crate::settings::ConversationSettings;
 use citer_core::message::{Role, Turn};
 use citer_core::{Finish, Settings, Spent, Split, TokenEvent, Trace};
 
@@ -36,6 +37,8 @@ pub struct Conversation {
     pub updated: u64,
     /// Counts what was stored, so that two tabs notice each other.
     pub revision: u64,
+    /// What holds for the answers that are still to come.
+    pub settings: ConversationSettings,
     exchanges: Vec<Exchange>,
     /// The path's numbers in order.
     path: Vec<u64>,
@@ -43,6 +46,11 @@ pub struct Conversation {
 }
 
 impl Conversation {
+    /// A conversation that is not begun.
+    pub fn new(settings: ConversationSettings) -> Self {
+        Self { settings, ..Self::default() }
+    }
+
     /// A conversation of stored exchanges that shows the path to `leaf`.
     pub(crate) fn of(exchanges: Vec<Exchange>, leaf: Option<u64>) -> Self {
         let mut conversation = Self { exchanges, ..Self::default() };
@@ -180,6 +188,11 @@ impl Conversation {
     fn request(&self, exchange: &Exchange, history: bool) -> Request {
         let turn = |role, content: String| Turn { role, content };
         let mut turns = Vec::new();
+        // An answer that goes on is told what it was begun with.
+        let system = if exchange.settings.is_some() { &exchange.system } else { &self.settings.system };
+        if !system.trim().is_empty() {
+            turns.push(turn(Role::System, system.clone()));
+        }
         if history {
             for before in self.shown().take_while(|before| before.id != exchange.id) {
                 turns.push(turn(Role::User, before.question.clone()));
@@ -192,8 +205,12 @@ impl Conversation {
 
     /// The engine begins with an answer.
     pub fn begin(&mut self, id: u64, settings: Settings) {
+        let system = self.settings.system.trim().to_owned();
         if let Some(exchange) = self.open(id) {
             exchange.state = State::Streaming;
+            if exchange.settings.is_none() {
+                exchange.system = system;
+            }
             exchange.settings = Some(settings);
         }
     }

@@ -60,11 +60,11 @@ impl WhatIf {
                 // The small model's token stood anyway.
                 (Source::Agreed | Source::Forced(_), false) => (Maker::Local, true),
                 (Source::Remote, false) => {
-                    let own = event.local.first().is_some_and(|own| own.id == event.id);
-                    if !own && exact.is_none() && !event.local.is_empty() {
-                        instead = Some(0);
+                    let own = event.own.or_else(|| event.local.first().map(|best| best.id));
+                    if own != Some(event.id) && exact.is_none() {
+                        instead = event.local.iter().position(|candidate| Some(candidate.id) == own);
                     }
-                    (Maker::Local, own)
+                    (Maker::Local, own == Some(event.id))
                 }
             };
             if !stays && exact.is_none() {
@@ -104,6 +104,17 @@ mod tests {
         let same = WhatIf::new(&events, 0.5);
         assert_eq!(same.makers, [Maker::Local, Maker::Agreed, Maker::Remote, Maker::Forced]);
         assert_eq!((same.exact, same.share()), (4, 0.5));
+    }
+
+    #[test]
+    fn a_drawn_token_is_not_the_best_candidate() {
+        let best = event(0, Source::Remote, 0.1, 7);
+        let local = vec![Candidate { id: 7, probability: 0.5 }, Candidate { id: 4, probability: 0.2 }];
+        let drawn = |own| TokenEvent { own: Some(own), local: local.clone(), id: 7, ..best.clone() };
+        let lower = WhatIf::new(&[drawn(4)], 0.05);
+        assert_eq!((lower.exact, lower.instead), (0, Some(1)), "the small model drew its second candidate");
+        let rare = WhatIf::new(&[drawn(90)], 0.05);
+        assert_eq!((rare.exact, rare.instead), (0, None), "what it drew is not among the candidates");
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub struct Exchange {
     pub asked: u64,
     /// What was asked.
     pub question: String,
+    /// The system prompt that it was begun with; empty for none.
+    pub system: String,
     /// The answer so far.
     pub tokens: Vec<Token>,
     /// The answer's text where nothing else is known of it, as after an import from Markdown.
@@ -72,6 +74,7 @@ impl Exchange {
             parent,
             asked,
             question: question.to_owned(),
+            system: String::new(),
             tokens: Vec::new(),
             plain: None,
             read: None,

@@ -12,6 +12,8 @@ use std::fmt::Write;
 pub const FORMAT: &str = "citer-conversations";
 /// Before a question in Markdown.
 pub const QUESTION: &str = "<!-- citer:question -->";
+/// Before the system prompt in Markdown.
+pub const SYSTEM: &str = "<!-- citer:system -->";
 /// Before an answer in Markdown.
 pub const ANSWER: &str = "<!-- citer:answer -->";
 
@@ -34,6 +36,8 @@ pub fn trace(exchange: &Exchange) -> Option<String> {
         #[serde(flatten)]
         trace: &'a Trace,
         question: &'a str,
+        #[serde(skip_serializing_if = "str::is_empty")]
+        system: &'a str,
         texts: BTreeMap<TokenId, &'a str>,
     }
     let mut texts = BTreeMap::new();
@@ -42,7 +46,7 @@ pub fn trace(exchange: &Exchange) -> Option<String> {
         let candidates = candidates.chain(token.event.remote.iter().zip(&token.remote_text));
         texts.extend(candidates.map(|(candidate, text)| (candidate.id, text.as_str())));
     }
-    let full = Full { trace: exchange.trace.as_ref()?, question: &exchange.question, texts };
+    let full = Full { trace: exchange.trace.as_ref()?, question: &exchange.question, system: &exchange.system, texts };
     serde_json::to_string(&full).ok()
 }
 
@@ -57,6 +61,9 @@ pub fn archive(conversations: Vec<Record>) -> Result<String, serde_json::Error> 
 /// The path that is shown, as Markdown.
 pub fn markdown(conversation: &Conversation) -> String {
     let mut text = format!("# {}\n", conversation.title());
+    if !conversation.settings.system.is_empty() {
+        let _ = write!(text, "\n## System prompt\n\n{SYSTEM}\n{}\n", guard(&conversation.settings.system));
+    }
     for exchange in conversation.shown() {
         let split = &exchange.split;
         // Writing into a string cannot fail.
@@ -103,6 +110,9 @@ mod tests {
         let exchange = conversation.last().unwrap();
         let json = trace(exchange).unwrap();
         assert_eq!(Some(&Trace::parse(&json).unwrap()), exchange.trace.as_ref());
+        let told = Exchange { system: "Be brief.".into(), ..exchange.clone() };
+        let opened = crate::import(&trace(&told).unwrap(), "x", || 1).unwrap().remove(0);
+        assert_eq!(opened.last().unwrap().system, "Be brief.");
         let opened = crate::import(&json, "x", || 1).unwrap().remove(0);
         assert_eq!(
             (&opened.last().unwrap().question, opened.last().unwrap().text()),

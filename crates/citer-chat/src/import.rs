@@ -2,7 +2,7 @@
 
 use crate::conversation::Conversation;
 use crate::exchange::{Exchange, State, Token};
-use crate::export::{ANSWER, Archive, QUESTION, unguard};
+use crate::export::{ANSWER, Archive, QUESTION, SYSTEM, unguard};
 use crate::record::{self, Record};
 use citer_core::{Finish, TokenId, Trace};
 use serde::Deserialize;
@@ -37,6 +37,7 @@ pub enum ImportError {
 #[serde(default)]
 struct Beside {
     question: Option<String>,
+    system: String,
     texts: BTreeMap<TokenId, String>,
 }
 
@@ -94,7 +95,7 @@ fn check(version: Option<u32>) -> Result<(), ImportError> {
 /// The question is known only where the file says it.
 fn from_trace(text: &str, name: &str, id: u64) -> Result<Conversation, ImportError> {
     let trace = Trace::parse(text)?;
-    let Beside { question, mut texts } = serde_json::from_str(text).unwrap_or_default();
+    let Beside { question, system, mut texts } = serde_json::from_str(text).unwrap_or_default();
     for event in &trace.events {
         texts.entry(event.id).or_insert_with(|| event.text.clone());
     }
@@ -111,6 +112,7 @@ fn from_trace(text: &str, name: &str, id: u64) -> Result<Conversation, ImportErr
     let question =
         question.unwrap_or_else(|| format!("({} tokens that the trace holds as numbers)", trace.prompt.len()));
     let mut exchange = Exchange::new(id, None, &question, 0);
+    exchange.system = system;
     exchange.tokens = trace.events.iter().map(token).collect();
     exchange.split = trace.split();
     exchange.settings = Some(trace.settings.clone());
@@ -126,6 +128,9 @@ fn from_markdown(text: &str, mut number: impl FnMut() -> u64) -> Result<Conversa
     let head = parts.next().unwrap_or_default();
     let title = head.lines().find_map(|line| line.strip_prefix("# ")).unwrap_or_default().trim().to_owned();
     let mut conversation = Conversation::default();
+    if let Some((_, system)) = head.split_once(SYSTEM) {
+        conversation.settings.system = unguard(without_heading(system, "\n## You"));
+    }
     for part in parts {
         let (question, answer) = part.split_once(ANSWER).ok_or(ImportError::Unknown)?;
         // The heading of what follows stands at the end of each part.
@@ -176,6 +181,7 @@ mod tests {
     #[test]
     fn markdown_comes_back_as_text_even_with_its_own_marks_in_it() {
         let mut conversation = branched();
+        conversation.settings.system = format!("Say\n\n## You\n{SYSTEM}\ntwice");
         let odd = format!("What does\n## Answer\n{QUESTION}\nmean?");
         conversation.ask(50, &odd, 3);
         let back = import(&markdown(&conversation), "x.md", numbers()).unwrap().remove(0);
@@ -184,6 +190,7 @@ mod tests {
         };
         assert_eq!(texts(&back), texts(&conversation));
         assert_eq!(back.title(), conversation.title());
+        assert_eq!(back.settings.system, conversation.settings.system);
     }
 
     #[test]

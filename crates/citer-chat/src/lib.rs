@@ -11,6 +11,7 @@ pub mod import;
 pub mod markdown;
 pub mod maths;
 pub mod record;
+pub mod settings;
 pub mod shelf;
 pub mod statistics;
 
@@ -18,4 +19,5 @@ pub use conversation::{Conversation, Request};
 pub use exchange::{Exchange, State, Token};
 pub use import::{ImportError, import};
 pub use record::Record;
+pub use settings::ConversationSettings;
 pub use shelf::Entry;

@@ -25,7 +25,7 @@ pub struct Piece {
 pub enum Tag {
     /// A paragraph.
     Paragraph,
-    /// A heading, 1 to 6.
+    /// A heading. 1 is outermost in this answer, and none is more than one below the heading before it, whatever was written.
     Heading(u8),
     /// A quotation.
     Quote,
@@ -97,8 +97,16 @@ pub fn layout(tokens: &[&str], tail: &str) -> Vec<Node> {
     }
     text.push_str(tail);
     let (readable, inline) = with_dollars(&text);
-    let mut builder =
-        Builder { text: &text, ends, next: 0, inline, stack: vec![Frame::new(None)], in_head: false, code: None };
+    let mut builder = Builder {
+        text: &text,
+        ends,
+        next: 0,
+        inline,
+        stack: vec![Frame::new(None)],
+        in_head: false,
+        code: None,
+        headings: Vec::new(),
+    };
     for (event, range) in TextMergeWithOffset::new(Parser::new_ext(&readable, options()).into_offset_iter()) {
         builder.take(event, range);
     }
@@ -178,6 +186,8 @@ struct Builder<'a> {
     in_head: bool,
     /// The block of code that is being read: language and text.
     code: Option<(String, String)>,
+    /// The written levels of the headings that the next one may stand under.
+    headings: Vec<u8>,
 }
 
 impl Builder<'_> {
@@ -227,7 +237,7 @@ impl Builder<'_> {
         if self.stack.len() < DEEPEST {
             frame.tag = match tag {
                 Start::Paragraph => Some(Tag::Paragraph),
-                Start::Heading { level, .. } => Some(Tag::Heading(level as u8)),
+                Start::Heading { level, .. } => Some(Tag::Heading(self.depth(level as u8))),
                 Start::BlockQuote(_) => Some(Tag::Quote),
                 Start::List(from) => Some(Tag::List(from)),
                 Start::Item => Some(Tag::Item),
@@ -253,6 +263,13 @@ impl Builder<'_> {
         if literal {
             self.leaf("*", range.start..range.start + 1);
         }
+    }
+
+    /// How deep a heading written at `level` stands under those before it.
+    fn depth(&mut self, level: u8) -> u8 {
+        self.headings.retain(|above| *above < level);
+        self.headings.push(level);
+        self.headings.len() as u8
     }
 
     fn is_first_row(&self) -> bool {

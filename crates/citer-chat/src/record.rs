@@ -2,6 +2,7 @@
 
 use crate::conversation::Conversation;
 use crate::exchange::{Exchange, State, Token};
+use crate::settings::ConversationSettings;
 use citer_core::trace::Part;
 use citer_core::{Answer, Settings, TokenId, Trace};
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,9 @@ pub struct Record {
     /// Counts what was stored.
     #[serde(default)]
     pub revision: u64,
+    /// What holds for the answers that are still to come.
+    #[serde(default)]
+    pub settings: ConversationSettings,
     /// The last exchange of the path that is shown, by its place in `exchanges`.
     pub leaf: Option<usize>,
     /// All exchanges; each comes after its parent.
@@ -47,6 +51,9 @@ pub struct Row {
     pub asked: u64,
     /// What was asked.
     pub question: String,
+    /// The system prompt that the answer was begun with.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub system: String,
     /// The answer's text where nothing else is known of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plain: Option<String>,
@@ -96,6 +103,7 @@ impl From<&Conversation> for Record {
             created: conversation.created,
             updated: conversation.updated,
             revision: conversation.revision,
+            settings: conversation.settings.clone(),
             leaf: conversation.last().and_then(|last| place(last.id)),
             exchanges: all.iter().map(|exchange| row(exchange, exchange.parent.and_then(place))).collect(),
         }
@@ -107,6 +115,7 @@ fn row(exchange: &Exchange, parent: Option<usize>) -> Row {
         parent,
         asked: exchange.asked,
         question: exchange.question.clone(),
+        system: exchange.system.clone(),
         plain: exchange.plain.clone(),
         tokens: exchange.tokens.clone(),
         notices: exchange.notices.clone(),
@@ -160,6 +169,7 @@ impl Record {
         conversation.created = self.created;
         conversation.updated = self.updated;
         conversation.revision = self.revision;
+        conversation.settings = self.settings;
         Ok(conversation)
     }
 }
@@ -202,6 +212,7 @@ impl Row {
             parent,
             asked: self.asked,
             question: self.question,
+            system: self.system,
             tokens: self.tokens,
             plain: self.plain,
             read: None,
@@ -221,9 +232,12 @@ mod tests {
 
     #[test]
     fn a_conversation_comes_back_from_its_record() {
-        let conversation = branched();
+        let mut conversation = branched();
+        conversation.settings =
+            ConversationSettings { system: "Be brief.".into(), seed: Some(4), ..Default::default() };
         let json = Record::from(&conversation).to_json().unwrap();
         let record: Record = serde_json::from_str(&json).unwrap();
+        assert_eq!((&record.settings, &record.exchanges[0].system), (&conversation.settings, &String::new()));
         let mut number = 100;
         let back = record
             .open(|| {

@@ -1,6 +1,7 @@
 //! `citer ask`: one routed answer in the terminal, made by the same decoder as the page's.
 
 use crate::Failure;
+use crate::manner::{Manner, summary};
 use crate::paint::{Paint, show};
 use crate::reach::Reach;
 use citer_core::message::{Role, Turn};
@@ -28,23 +29,29 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    manner: Manner,
+    #[command(flatten)]
     reach: Reach,
 }
 
 pub fn run(args: &Args) -> Result<(), Failure> {
     let (mut engine, card) = SlmFiles::read(&args.models)?.engine(usize::MAX, &device::cpu())?;
     let vocabulary: SharedVocabulary = Arc::new(LocalVocabulary::new(engine.shared_tokenizer(), engine.format()));
-    let prompt = engine.format().question(engine.tokenizer(), &args.question)?;
+    let mut turns = args.manner.turns();
+    turns.push(Turn { role: Role::User, content: args.question.clone() });
+    args.manner.warn(engine.format().has_system);
+    let prompt = engine.format().prompt(engine.tokenizer(), &turns)?;
     let mode = if args.reach.server.is_empty() { Mode::LocalOnly } else { Mode::Router };
     let threshold = args.threshold.unwrap_or(card.threshold);
-    let settings = Settings { mode, threshold, max_tokens: args.max_tokens, ..Settings::default() };
+    let sampling = args.manner.sampling()?;
+    let settings = Settings { mode, threshold, max_tokens: args.max_tokens, sampling, ..Settings::default() };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let answer = runtime.block_on(async {
         let mut servers = args.reach.connect(&vocabulary).await?;
         if mode == Mode::Router && servers.remotes().next().is_none() {
             return Err("no server can be used: start `citer serve` or leave --server out".into());
         }
-        servers.begin(&[Turn { role: Role::User, content: args.question.clone() }], prompt.len());
+        servers.begin(&turns, prompt.len());
         let mut notices = Notices::default();
         let paint = Paint::of_output();
         let stop = StopFlag::default();
@@ -67,7 +74,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     if args.json {
         show(&(trace.to_json()? + "\n"));
     } else {
-        show(&format!("{tail}\n\n{split}\n"));
+        show(&format!("{tail}\n\n{split}\n{}", summary(&sampling)));
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! `citer chat`: routed conversations in the terminal, with servers, presets, budgets and a summary of each answer.
 
 use crate::Failure;
+use crate::manner::{Manner, summary};
 use crate::paint::{Paint, show};
 use crate::reach::{Reach, named};
 use crate::spending::{Account, Spending};
@@ -39,6 +40,8 @@ pub struct Args {
     #[arg(long)]
     traces: Option<PathBuf>,
     #[command(flatten)]
+    manner: Manner,
+    #[command(flatten)]
     reach: Reach,
     #[command(flatten)]
     spending: Spending,
@@ -67,6 +70,8 @@ struct Chat<'a> {
 pub fn run(args: &Args) -> Result<(), Failure> {
     let (engine, card) = SlmFiles::read(&args.models)?.engine(usize::MAX, &device::cpu())?;
     let vocabulary: SharedVocabulary = Arc::new(LocalVocabulary::new(engine.shared_tokenizer(), engine.format()));
+    args.manner.sampling()?;
+    args.manner.warn(engine.format().has_system);
     // The connections live on threads of their own, so that they go on while the SLM computes on this one.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let stop = Arc::<Mutex<Option<StopFlag>>>::default();
@@ -81,7 +86,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         account: args.spending.account()?,
         recommended: args.threshold.unwrap_or(card.threshold),
         policy: args.policy,
-        turns: Vec::new(),
+        turns: args.manner.turns(),
         answers: 0,
         paint: Paint::of_output(),
         stop,
@@ -129,7 +134,7 @@ impl Chat<'_> {
                 [] => {}
                 ["/quit"] => return Ok(()),
                 ["/new"] => {
-                    self.turns.clear();
+                    self.turns = self.args.manner.turns();
                     self.account.begin_conversation();
                 }
                 ["/servers"] => self.servers = runtime.block_on(self.args.reach.connect(&self.vocabulary))?,
@@ -148,7 +153,7 @@ impl Chat<'_> {
         }
     }
 
-    fn settings(&self) -> Settings {
+    fn settings(&self) -> Result<Settings, Failure> {
         let (mode, threshold) = self.policy.apply(self.recommended);
         let settings = Settings {
             mode,
@@ -156,14 +161,15 @@ impl Chat<'_> {
             max_tokens: self.args.max_tokens,
             hide_wait: !self.args.no_hiding,
             target_share: self.args.share,
+            sampling: self.args.manner.sampling()?,
             ..Settings::default()
         };
-        self.args.spending.limit(&self.account, settings)
+        Ok(self.args.spending.limit(&self.account, settings))
     }
 
     /// Answers one question and shows what it took.
     fn answer(&mut self, runtime: &tokio::runtime::Runtime, question: &str) -> Result<(), Failure> {
-        let settings = self.settings();
+        let settings = self.settings()?;
         let mut turns = self.turns.clone();
         turns.push(Turn { role: Role::User, content: question.into() });
         let prompt = self.engine.format().prompt(self.engine.tokenizer(), &turns)?;
@@ -198,7 +204,7 @@ impl Chat<'_> {
         self.account.add(&split.spent)?;
         let prices = self.args.spending.prices();
         let (cost, sum) = (prices.usd(&split.spent), prices.usd(self.account.conversation()));
-        show(&format!("\n{split}\n{waits}\n"));
+        show(&format!("\n{split}\n{waits}\n{}", summary(&settings.sampling)));
         if sum > 0.0 {
             show(&format!("money: {cost:.6} USD, {sum:.6} USD in this conversation\n"));
         }

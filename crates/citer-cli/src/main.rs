@@ -14,6 +14,7 @@ mod eval;
 mod export;
 mod key;
 mod label;
+mod manner;
 mod paint;
 mod pair;
 mod pretrain;

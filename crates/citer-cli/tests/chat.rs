@@ -124,3 +124,35 @@ fn budgets_hold_over_answers_and_days_and_a_lost_server_leaves_the_answer_local(
     let local = &folder.traces()[0];
     assert!(local.events.iter().all(|e| e.source == Source::Forced(ForcedReason::NoRemote)));
 }
+
+#[test]
+fn drawn_answers_follow_the_seed_and_a_system_prompt_comes_first() {
+    let server = Server::start();
+    let drawn = |name: &str, more: &[&str]| {
+        let folder = Folder::new(name);
+        let warm = ["--server", &server.1, "--policy", "remote-only", "--temperature", "1.5", "--top-p", "0.95"];
+        let (out, err) = chat(&folder, &[&warm[..], more, &QUESTIONS[..1]].concat(), "");
+        let trace = folder.traces().remove(0);
+        assert!(out.contains(&format!("top-p 0.95, seed {}", trace.seed.unwrap())), "{out}");
+        assert!(trace.events.iter().any(|event| event.source.is_remote()), "{out}");
+        (trace, err)
+    };
+    let (first, _) = drawn("seed", &["--seed", "7"]);
+    assert_eq!((first.seed, first.settings.sampling.seed, first.settings.sampling.temperature), (Some(7), 7, 1.5));
+    assert_eq!(drawn("again", &["--seed", "7"]).0.ids(), first.ids(), "both models draw the same again");
+    // Without a session every request stands alone, and draws for its own place.
+    let (alone, _) = drawn("alone", &["--seed", "7", "--dialect", "tokens"]);
+    assert_eq!(drawn("alone-again", &["--seed", "7", "--dialect", "tokens"]).0.ids(), alone.ids());
+    let others: Vec<_> = (0..4).map(|seed| drawn("other", &["--seed", &seed.to_string()]).0.ids()).collect();
+    assert!(others.iter().any(|ids| *ids != first.ids()), "other seeds draw other tokens");
+    assert_ne!(drawn("free", &[]).0.seed, drawn("free", &[]).0.seed, "every answer has its own");
+    let (told, err) = drawn("told", &["--seed", "7", "--system", "Be brief."]);
+    assert!(err.contains("without a system prompt"), "{err}");
+    assert!(told.prompt.len() > first.prompt.len());
+    let greedy = Folder::new("greedy");
+    let (out, _) = chat(&greedy, &["--policy", "local-only", QUESTIONS[0]], "");
+    assert!(greedy.traces()[0].seed.is_none() && !out.contains("seed"), "{out}");
+    let refused = citer().args(["chat", "--temperature", "3", "--models"]).arg(models()).arg("?").output().unwrap();
+    let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && words.contains("from 0 (always the most likely token) to 2"), "{words}");
+}

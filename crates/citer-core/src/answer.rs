@@ -1,6 +1,9 @@
 //! The answer: the tokens the decoder made, why it ended, and what can keep it from being made.
 
-use crate::event::{TokenEvent, TokenId};
+use crate::{
+    event::{TokenEvent, TokenId},
+    sampling::SamplingError,
+};
 use serde::{Deserialize, Serialize};
 
 /// A finished answer.
@@ -70,6 +73,9 @@ pub enum DecodeError<E: std::error::Error + 'static> {
     /// A threshold, a share or a sum of money is infinite or not a number.
     #[error("threshold, shares and money must be numbers: set threshold and shares between 0 and 1")]
     NotANumber,
+    /// Temperature or top-p out of range.
+    #[error("{0}")]
+    Sampling(SamplingError),
     /// The local model failed. The tokens emitted before are here; the next answer starts from an empty KV cache.
     #[error("the local model failed ({source}): the text so far is kept; load the model again to go on")]
     Local {

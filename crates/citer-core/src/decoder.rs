@@ -42,6 +42,8 @@ impl RoutedDecoder {
     ///   token and mark it forced. None of them ends the answer.
     /// - The end-of-turn token ends the answer whoever chose it; its event has no text.
     /// - While a request is under way the SLM may go on from its own token; the answer's tokens are the same either way.
+    /// - Both models choose as `settings.sampling` says. The router judges the state before the token, whichever token is
+    ///   drawn from it; *agreed* means that both drew the same one.
     /// - A raised stop flag ends the answer before the next token. No request starts after it. A request
     ///   under way is awaited and its token emitted, since it is paid for. A local token that was being
     ///   computed is dropped before anybody has seen it.
@@ -80,6 +82,8 @@ impl RoutedDecoder {
         mut on_event: impl FnMut(&TokenEvent),
     ) -> Result<Answer, DecodeError<L::Error>> {
         check(local, prompt, settings)?;
+        local.sample(settings.sampling);
+        remote.sample(settings.sampling);
         let vocab = local.vocab_size();
         if let Some(token) = events.iter().map(|event| event.id).find(|&token| token as usize >= vocab) {
             return Err(DecodeError::UnknownToken { token, vocab });
@@ -233,6 +237,7 @@ fn check<L: LocalModel>(local: &L, prompt: &[TokenId], settings: &Settings) -> R
     if !settings.is_finite() {
         return Err(DecodeError::NotANumber);
     }
+    settings.sampling.check().map_err(DecodeError::Sampling)?;
     Ok(())
 }
 
@@ -254,6 +259,7 @@ fn event(
         source,
         score: finite_score(step.score),
         threshold,
+        own: Some(step.token),
         local: usable(step.top, vocab),
         bytes_sent: cost(|reply| reply.bytes_sent),
         bytes_received: cost(|reply| reply.bytes_received),

@@ -76,6 +76,9 @@ pub struct TokenEvent {
     pub score: f32,
     /// The threshold it was compared with.
     pub threshold: f32,
+    /// The SLM's own choice, which is not its best candidate where tokens are drawn; absent in records of before.
+    #[serde(default)]
+    pub own: Option<TokenId>,
     /// The SLM's candidates, best first.
     pub local: Vec<Candidate>,
     /// The LLM's candidates, best first; empty when it was not asked or failed.

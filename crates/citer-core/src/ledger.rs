@@ -321,6 +321,13 @@ impl Ledger {
         self.rows.values().any(|row| row.outcome == Outcome::Started && row.window() != own)
     }
 
+    /// Whether a token of this conversation is being asked for.
+    pub fn is_asking_for(&self, conversation: &str) -> bool {
+        let mut open =
+            self.rows.values().filter(|row| row.outcome == Outcome::Started && row.purpose == Purpose::Token);
+        open.any(|row| row.conversation.as_deref() == Some(conversation))
+    }
+
     /// Forgets everything that is over.
     pub fn clear(&mut self) {
         self.rows.retain(|_, row| row.outcome == Outcome::Started);
@@ -422,14 +429,25 @@ pub struct Disclosure {
     pub all: u64,
 }
 
+/// An answer as [`disclosure`] reads it: its system prompt, its question and its tokens.
+pub type Asked<'a, E> = (&'a str, &'a str, E);
+
 /// What of a conversation was sent: of an answer, everything before its last token that was asked for, its question
-/// included, whether the request succeeded or not. With `history` a question takes along all that was said before.
-pub fn disclosure<'a, E>(exchanges: impl IntoIterator<Item = (&'a str, E)>, history: bool) -> Disclosure
+/// included, whether the request succeeded or not. With `history` a question takes along all that was said before. A system
+/// prompt goes along with every question and counts once. A request that is `under_way` has taken the last answer along, as
+/// far as it came.
+pub fn disclosure<'a, E>(
+    exchanges: impl IntoIterator<Item = Asked<'a, E>>,
+    history: bool,
+    under_way: bool,
+) -> Disclosure
 where
     E: IntoIterator<Item = &'a TokenEvent>,
 {
     let mut total = Disclosure::default();
-    for (question, events) in exchanges {
+    let mut systems = BTreeMap::new();
+    let mut exchanges = exchanges.into_iter().peekable();
+    while let Some((system, question, events)) = exchanges.next() {
         let mut so_far = question.len() as u64;
         let mut seen = 0;
         for event in events {
@@ -438,10 +456,19 @@ where
             }
             so_far += event.text.len() as u64;
         }
+        if under_way && exchanges.peek().is_none() {
+            seen = so_far;
+        }
+        *systems.entry(system).or_insert(false) |= seen > 0;
         if seen > 0 {
             total.seen = if history { total.all + seen } else { total.seen + seen };
         }
         total.all += so_far;
+    }
+    for (system, was_seen) in systems {
+        let length = system.len() as u64;
+        total.all += length;
+        total.seen += if was_seen { length } else { 0 };
     }
     total
 }
@@ -562,9 +589,8 @@ mod tests {
         let local = || event(Source::Local, "abc");
         let asked = |source| vec![local(), event(source, "de"), local()];
         let of = |events: &[TokenEvent], history| {
-            let all = [("hello", events), ("you", &[local()][..])];
-            let rest: Vec<(&str, Vec<TokenEvent>)> = all.iter().map(|(q, e)| (*q, e.to_vec())).collect();
-            disclosure(rest.iter().map(|(q, e)| (*q, e)), history)
+            let all = [("hello", events.to_vec()), ("you", vec![local()])];
+            disclosure(all.iter().map(|(q, e)| ("", *q, e)), history, false)
         };
         assert_eq!(of(&[local()], false), Disclosure { seen: 0, all: 14 });
         assert_eq!(of(&asked(Source::Agreed), false), Disclosure { seen: 8, all: 19 });
@@ -572,8 +598,24 @@ mod tests {
         assert_eq!(of(&asked(failed), false).seen, 8, "a request that failed may have arrived");
         let remote = event(Source::Remote, "x");
         let two = [("one", vec![local()]), ("two", vec![remote])];
-        let two = || two.iter().map(|(q, e)| (*q, e));
-        assert_eq!(disclosure(two(), true).seen, 9, "what was said before went along");
-        assert_eq!(disclosure(two(), false).seen, 3);
+        let two = || two.iter().map(|(q, e)| ("", *q, e));
+        assert_eq!(disclosure(two(), true, false).seen, 9, "what was said before went along");
+        assert_eq!(disclosure(two(), false, false).seen, 3);
+        assert_eq!(disclosure(two(), false, true).seen, 4, "what is under way has left");
+        let none = [("one", vec![local()])];
+        let none = none.iter().map(|(q, e)| ("", *q, e));
+        assert_eq!(disclosure(none, false, true), Disclosure { seen: 6, all: 6 });
+    }
+
+    #[test]
+    fn a_system_prompt_is_disclosed_with_the_first_request_and_counts_once() {
+        let (local, remote) = (event(Source::Local, "abc"), event(Source::Remote, "de"));
+        let of = |answers: &[(&str, &TokenEvent)]| {
+            let asked = |(system, event)| (system, "hello", vec![event]);
+            disclosure(answers.iter().copied().map(asked), false, false)
+        };
+        assert_eq!(of(&[("brief", &local)]), Disclosure { seen: 0, all: 13 });
+        assert_eq!(of(&[("brief", &remote), ("brief", &remote)]), Disclosure { seen: 15, all: 19 });
+        assert_eq!(of(&[("brief", &local), ("kind", &remote)]), Disclosure { seen: 9, all: 24 });
     }
 }

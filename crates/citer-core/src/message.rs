@@ -53,7 +53,7 @@ impl fmt::Debug for ServerAddress {
 /// One turn of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Turn {
-    /// `user` or `assistant`.
+    /// `system`, `user` or `assistant`.
     pub role: Role,
     /// What was said.
     pub content: String,
@@ -63,6 +63,8 @@ pub struct Turn {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
+    /// What holds for the whole conversation: the system prompt, before the first question.
+    System,
     /// The person.
     User,
     /// The assistant.
@@ -223,6 +225,11 @@ pub enum FromWorker {
         /// What is wrong and what to do.
         error: String,
     },
+    /// This worker's device cannot run the engine; the processor can.
+    NoDevice {
+        /// What is wrong.
+        error: String,
+    },
     /// The worker cannot go on; a new one can.
     Died(Death),
     /// Another tab runs the engine; this one waits until it ends, or takes over when told to.
@@ -258,8 +265,11 @@ pub struct EngineInfo {
     pub model: String,
     /// Number of its parameters.
     pub parameters: u64,
-    /// The graphics adapter, as the browser names it, and its backend (`WebGpu`).
+    /// The graphics adapter, as the browser names it, and its backend (`WebGpu`), or the processor.
     pub adapter: String,
+    /// Whether it runs on the processor, because there is no WebGPU or it failed.
+    #[serde(default)]
+    pub on_processor: bool,
     /// The threshold recommended by the router's card.
     pub threshold: f32,
     /// Milliseconds to load and warm up.
@@ -274,6 +284,9 @@ pub struct EngineInfo {
     /// Whether the entropy of its next token, calibrated on the shipped pair, stands in for a router.
     #[serde(default)]
     pub by_entropy: bool,
+    /// Whether the model has a place of its own for a system prompt; otherwise it stands before the first question.
+    #[serde(default)]
+    pub has_system: bool,
     /// Bytes of the worker's memory after loading; it never shrinks, so this is its peak.
     pub memory: u64,
 }

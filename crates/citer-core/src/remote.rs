@@ -1,6 +1,9 @@
 //! The remote model: the LLM as the decoder sees it, one token per call.
 
-use crate::event::{Candidate, ForcedReason, TokenId};
+use crate::{
+    event::{Candidate, ForcedReason, TokenId},
+    sampling::Sampling,
+};
 
 /// The LLM's next token and what it cost to get.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -78,6 +81,9 @@ impl RemoteError {
 /// A model that runs elsewhere.
 #[allow(async_fn_in_trait)]
 pub trait RemoteModel {
+    /// How tokens are chosen from the next request on.
+    fn sample(&mut self, sampling: Sampling);
+
     /// The LLM's token after `prefix` (the prompt and the answer so far).
     async fn next_token(&mut self, prefix: &[TokenId]) -> Result<RemoteToken, RemoteError>;
 

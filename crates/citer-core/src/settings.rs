@@ -3,6 +3,7 @@
 use crate::{
     budget::{Allowance, Budget},
     prices::Prices,
+    sampling::Sampling,
 };
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +37,9 @@ pub struct Settings {
     /// The answer's tokens are the same either way.
     #[serde(default)]
     pub hide_wait: bool,
+    /// How both models choose their tokens; greedy unless set.
+    #[serde(default)]
+    pub sampling: Sampling,
     /// The share of tokens to ask of the LLM, 0 to 1: the threshold then moves to meet it. `None` leaves it where it is.
     #[serde(default)]
     pub target_share: Option<f32>,
@@ -59,6 +63,7 @@ impl Default for Settings {
             budget: Budget::default(),
             max_failures: 3,
             hide_wait: true,
+            sampling: Sampling::GREEDY,
             target_share: None,
             prices: Prices::default(),
             conversation: Allowance::default(),

@@ -86,6 +86,7 @@ mod tests {
             source,
             score: 0.5,
             threshold: 0.5,
+            own: None,
             local: vec![],
             remote: vec![],
             compute_ms: 1.0,

@@ -45,7 +45,7 @@ pub struct Trace {
     /// The large model.
     #[serde(default)]
     pub llm: Option<Part>,
-    /// Seed of the SLM's sampling; `None` when greedy.
+    /// Seed of the sampling that `settings` describe; `None` when greedy.
     #[serde(default)]
     pub seed: Option<u64>,
 }
@@ -69,7 +69,7 @@ impl Trace {
     /// The format version this program writes and reads.
     pub const VERSION: u32 = 1;
 
-    /// The record of `answer`; who took part and the seed can be added to the fields.
+    /// The record of `answer`; who took part can be added to the fields.
     pub fn new(prompt: &[TokenId], settings: &Settings, answer: Answer) -> Self {
         Self {
             version: Self::VERSION,
@@ -81,7 +81,7 @@ impl Trace {
             slm: None,
             router: None,
             llm: None,
-            seed: None,
+            seed: settings.sampling.draws().then_some(settings.sampling.seed),
         }
     }
 

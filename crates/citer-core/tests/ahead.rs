@@ -52,6 +52,26 @@ fn two_thousand_answers_are_those_of_waiting() {
 }
 
 #[test]
+fn drawn_tokens_are_those_of_waiting_and_follow_the_seed() {
+    let mut different = 0;
+    for seed in 0..500 {
+        let draw = |draw, hide, slow| {
+            let sampling = Sampling { temperature: 0.8, top_p: 0.9, seed: draw };
+            let settings = Settings { sampling, ..settings(Mode::Router, 0.4, hide) };
+            make(seed, Script::Faulty(seed ^ 0xCD), &settings, slow)
+        };
+        let (waited, _, asked) = draw(seed, false, 1);
+        let (hidden, _, asked_ahead) = draw(seed, true, 6);
+        assert_eq!(timeless(&waited), timeless(&hidden), "seed {seed}");
+        assert_eq!(asked.log, asked_ahead.log, "seed {seed}: the LLM was asked something else");
+        different += usize::from(draw(seed + 1, true, 6).0.ids() != waited.ids());
+        let greedy = make(seed, Script::Agreeing, &settings(Mode::LocalOnly, 0.4, true), 1).1;
+        assert_eq!(greedy.sampling, Sampling::GREEDY);
+    }
+    assert!(different > 450, "{different} of 500 answers changed with the seed");
+}
+
+#[test]
 fn a_conversation_after_tokens_taken_back_reads_the_right_context() {
     for seed in 0..300 {
         let settings = settings(Mode::Router, 0.5, true);

@@ -158,6 +158,9 @@ fn bad_prompts_and_settings_are_refused_before_any_work() {
     assert!(matches!(attempt(&[9, 48], &good), DecodeError::UnknownToken { token: 48, vocab: VOCAB }));
     let infinite = Settings { threshold: f32::INFINITY, ..good.clone() };
     assert!(matches!(attempt(&PROMPT, &infinite), DecodeError::NotANumber));
+    let hot = Sampling { temperature: 3.0, ..Sampling::GREEDY };
+    let hot = attempt(&PROMPT, &Settings { sampling: hot, ..good.clone() });
+    assert!(matches!(hot, DecodeError::Sampling(SamplingError::Temperature(3.0))), "{hot}");
     assert!(matches!(attempt(&PROMPT, &Settings { budget: share, ..good }), DecodeError::NotANumber));
 }
 

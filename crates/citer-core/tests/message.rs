@@ -23,6 +23,7 @@ fn event(source: Source) -> TokenEvent {
         source,
         score: 0.1,
         threshold: 0.3,
+        own: None,
         local: vec![Candidate { id: 17, probability: 1e-30 }],
         remote: vec![],
         compute_ms: 0.1 + 0.2,
@@ -112,6 +113,7 @@ fn worker_to_page() {
     round(FromWorker::Started, "started");
     round(FromWorker::Loading { stage: "weights".into(), progress: 0.3 }, "loading");
     let info = EngineInfo {
+        on_processor: false,
         model: "small".into(),
         parameters: 1_000_000,
         adapter: "any (WebGpu)".into(),
@@ -121,6 +123,7 @@ fn worker_to_page() {
         end_token: 2,
         has_router: true,
         by_entropy: false,
+        has_system: true,
         memory: 1 << 24,
     };
     round(FromWorker::Ready(info), "ready");

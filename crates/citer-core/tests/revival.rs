@@ -14,10 +14,14 @@ fn settings() -> impl Strategy<Value = Settings> {
     let modes = vec![Mode::LocalOnly, Mode::Router, Mode::RemoteOnly];
     let limit = |most: u64| prop::option::of(0..most);
     let budget = (prop::option::of(0.0f32..1.0), limit(12), limit(300), limit(500));
-    (prop::sample::select(modes), 0.0f32..1.0, 0usize..60, budget, 0usize..8).prop_map(
-        |(mode, threshold, max_tokens, (share, calls, tokens, bytes), max_failures)| {
+    let sampling = (prop::sample::select(vec![0.0f32, 1.0]), any::<u64>());
+    (prop::sample::select(modes), 0.0f32..1.0, 0usize..60, budget, 0usize..8, sampling).prop_map(
+        |(mode, threshold, max_tokens, (share, calls, tokens, bytes), max_failures, (temperature, seed))| {
             let budget = Budget { share, calls, tokens, bytes, usd: None };
-            Settings { mode, threshold, max_tokens, budget, max_failures, hide_wait: false, ..Settings::default() }
+            let sampling = Sampling { temperature, seed, ..Sampling::GREEDY };
+            let settings =
+                Settings { mode, threshold, max_tokens, budget, max_failures, sampling, ..Settings::default() };
+            Settings { hide_wait: false, ..settings }
         },
     )
 }

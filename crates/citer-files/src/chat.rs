@@ -19,8 +19,14 @@ pub const END: &str = "<|end|>";
 pub const CONTROL: [&str; 3] = [END, USER, ASSISTANT];
 
 /// The shipped pair's format as a chat template, for other programs.
-pub const TEMPLATE: &str = "{% for message in messages %}
-    {{- '<|' + message.role + '|>' + message.content | trim }}
+pub const TEMPLATE: &str = "
+{%- if messages[0]['role'] == 'system' %}
+    {%- set system = messages[0]['content'] | trim + '\\n\\n' %}{% set turns = messages[1:] %}
+{%- else %}
+    {%- set system = '' %}{% set turns = messages %}
+{%- endif %}
+{%- for message in turns %}
+    {{- '<|' + message.role + '|>' + (system if loop.first else '') + message.content | trim }}
     {%- if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}
 {%- endfor %}
 {%- if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}";
@@ -29,6 +35,8 @@ pub const TEMPLATE: &str = "{% for message in messages %}
 #[derive(Clone, Debug)]
 pub struct ChatFormat {
     turns: Turns,
+    /// Whether a system prompt has a place of its own; otherwise it stands before the question that follows it.
+    pub has_system: bool,
     /// Ends a turn of the assistant.
     pub end: TokenId,
     /// Ends a turn as well.
@@ -45,7 +53,7 @@ impl ChatFormat {
     /// The shipped pair's format: looks the control tokens up.
     pub fn new(tokenizer: &Tokenizer) -> Result<Self, LoadError> {
         let turns = Turns::Control { user: tokenizer.token(USER)?, assistant: tokenizer.token(ASSISTANT)? };
-        Ok(Self { turns, end: tokenizer.token(END)?, others: Vec::new() })
+        Ok(Self { turns, has_system: false, end: tokenizer.token(END)?, others: Vec::new() })
     }
 
     /// The format of a model with a chat template; any of `stops` ends an answer.
@@ -53,7 +61,8 @@ impl ChatFormat {
         let missing =
             || LoadError::Template("no token ends an answer: generation_config.json has no eos_token_id".into());
         let (end, others) = stops.split_first().ok_or_else(missing)?;
-        Ok(Self { turns: Turns::Template(Arc::new(template)), end: *end, others: others.to_vec() })
+        let has_system = template.takes_system();
+        Ok(Self { turns: Turns::Template(Arc::new(template)), has_system, end: *end, others: others.to_vec() })
     }
 
     /// Whether `token` ends an answer.
@@ -62,8 +71,9 @@ impl ChatFormat {
     }
 
     /// Token ids of a conversation, ending where the assistant's next turn begins. Nothing in a turn's text becomes a
-    /// control token.
+    /// control token. A system prompt that the model has no place for is put before the question that follows it.
     pub fn prompt(&self, tokenizer: &Tokenizer, turns: &[Turn]) -> Result<Vec<TokenId>, LoadError> {
+        let turns = &if self.has_system { turns.to_vec() } else { without_system(turns)? };
         let (user, assistant) = match &self.turns {
             Turns::Control { user, assistant } => (*user, *assistant),
             Turns::Template(template) => return templated(template, tokenizer, turns),
@@ -91,6 +101,26 @@ impl ChatFormat {
         ids.push(self.end);
         Ok(ids)
     }
+}
+
+/// The turns with every system prompt at the beginning of the question that follows it.
+fn without_system(turns: &[Turn]) -> Result<Vec<Turn>, LoadError> {
+    let (mut folded, mut system) = (Vec::with_capacity(turns.len()), String::new());
+    for turn in turns {
+        let content = turn.content.trim();
+        match turn.role {
+            Role::System if content.is_empty() => {}
+            Role::System => system = format!("{system}{content}\n\n"),
+            Role::User if !system.is_empty() => {
+                folded.push(Turn { role: Role::User, content: std::mem::take(&mut system) + content });
+            }
+            Role::User | Role::Assistant => folded.push(turn.clone()),
+        }
+    }
+    if system.is_empty() {
+        return Ok(folded);
+    }
+    Err(LoadError::Template("a system prompt needs a question after it".into()))
 }
 
 /// Renders the turns and reads the control tokens that the template wrote, by their text.

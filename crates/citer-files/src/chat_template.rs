@@ -11,6 +11,8 @@ use serde_json::Value as Json;
 
 /// Steps that a template may take, so that a hostile one ends.
 const FUEL: u64 = 2_000_000;
+/// A system prompt to try a template with.
+const PROBE: &str = "Answer-briefly.";
 /// Name under which the environment keeps its one template.
 const NAME: &str = "chat_template";
 
@@ -82,11 +84,19 @@ impl ChatTemplate {
         Ok(Self { environment, bos: bos.into(), eos: eos.into() })
     }
 
+    /// Whether it writes a system prompt: some refuse it and some leave it out.
+    pub fn takes_system(&self) -> bool {
+        let turn = |role, content: &str| Turn { role, content: content.into() };
+        let written = self.render(&[turn(Role::System, PROBE), turn(Role::User, "?")]);
+        written.is_ok_and(|text| text.contains(PROBE))
+    }
+
     /// The prompt's text for a conversation, ending where the assistant's next turn begins. Special tokens stand in it
     /// as their text.
     pub fn render(&self, turns: &[Turn]) -> Result<String, LoadError> {
         let message = |turn: &Turn| {
             let role = match turn.role {
+                Role::System => "system",
                 Role::User => "user",
                 Role::Assistant => "assistant",
             };

@@ -306,11 +306,20 @@ impl Decoder {
     /// As [`Decoder::feed`] without running ahead, so that [`Decoder::logits`] and [`Decoder::hidden`] belong to the last
     /// of `ids`.
     pub async fn feed_alone(&mut self, ids: &[u32]) -> Result<Record, GpuError> {
+        self.prefill_alone(ids, |_, _| true).await
+    }
+
+    /// As [`Decoder::prefill`] without running ahead.
+    pub async fn prefill_alone(
+        &mut self,
+        ids: &[u32],
+        go_on: impl FnMut(usize, usize) -> bool,
+    ) -> Result<Record, GpuError> {
         // What ran ahead overwrote the logits: its record alone would not do.
         self.ahead.clear();
         let pace = std::mem::take(&mut self.pace);
         self.pace.fix(1);
-        let fed = self.feed(ids).await;
+        let fed = self.prefill(ids, go_on).await;
         self.pace = pace;
         fed
     }

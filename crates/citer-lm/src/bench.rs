@@ -1,9 +1,15 @@
-//! The benchmark of the fused path: one report, the same from the program and from the browser.
+//! The benchmark: one report of the fused path, the same from the program and from the browser, and a short one of the
+//! plain path.
 
+#[cfg(feature = "gpu")]
 use crate::{engine::Engine, error::EngineError};
-use citer_core::{TokenId, library::tokens_per_second};
+use citer_core::TokenId;
+#[cfg(feature = "gpu")]
+use citer_core::library::tokens_per_second;
+#[cfg(feature = "gpu")]
 use citer_gpu::{Gpu, GpuError};
 use serde::Serialize;
+#[cfg(feature = "gpu")]
 use web_time::Instant;
 
 /// Longest context that is measured.
@@ -165,7 +171,36 @@ pub struct Report {
     pub variants: Vec<Variant>,
 }
 
+/// One context on the plain path.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PlainSpeed {
+    /// Tokens in the cache when decoding starts.
+    pub context: usize,
+    /// Tokens a second of the prefill.
+    pub prefill_tokens_per_s: f64,
+    /// Tokens a second.
+    pub decode_tokens_per_s: f64,
+}
+
+/// The report of the plain path.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PlainReport {
+    /// Where.
+    pub environment: Environment,
+    /// What.
+    pub model: Measured,
+    /// Milliseconds from the files to a model that runs.
+    pub load_ms: f64,
+    /// Size of the wasm memory at the end.
+    pub peak_bytes: Option<u64>,
+    /// The contexts.
+    pub speeds: Vec<PlainSpeed>,
+    /// The first ids of a greedy answer, to compare engines.
+    pub ids: Vec<TokenId>,
+}
+
 /// What the caller knows about the run.
+#[cfg(feature = "gpu")]
 pub struct Run<'a> {
     /// The adapter.
     pub gpu: &'a Gpu,
@@ -184,6 +219,7 @@ pub struct Run<'a> {
 }
 
 /// A failed benchmark.
+#[cfg(feature = "gpu")]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BenchError {
     /// The engine.
@@ -198,11 +234,12 @@ pub enum BenchError {
 }
 
 /// A prompt of `length` ordinary tokens that never repeats itself exactly.
-fn prompt(length: usize, vocab: usize) -> Vec<TokenId> {
+pub fn prompt(length: usize, vocab: usize) -> Vec<TokenId> {
     (0..length).map(|i| ((i * 7919 + 13) % vocab) as TokenId).collect()
 }
 
 /// Measures `engine`; `say` hears what is being done.
+#[cfg(feature = "gpu")]
 pub async fn bench(
     engine: &mut Engine,
     run: &Run<'_>,

@@ -4,20 +4,23 @@
 use crate::{
     chat::ChatFormat, config::Config, entropy::EntropyScore, error::EngineError, sampler::Sampler, tokenizer::Tokenizer,
 };
-#[cfg(not(target_family = "wasm"))]
+#[cfg(feature = "cpu")]
 use crate::{decoder::Decoder, entropy::entropy, error::LoadError, plain::Plain, router::Router};
-#[cfg(not(target_family = "wasm"))]
+#[cfg(feature = "cpu")]
 use burn::tensor::Device;
-use citer_core::{Candidate, LocalModel, LocalStep, TokenId};
+use citer_core::{LocalModel, LocalStep, Sampling, TokenId};
 use std::sync::Arc;
 
 /// Candidates reported with every step.
-pub const TOP: usize = citer_gpu::kernels::choose::TOP;
+pub const TOP: usize = 5;
+#[cfg(feature = "gpu")]
+const _: () = assert!(TOP == citer_gpu::kernels::choose::TOP);
 
 /// Where the decoder runs.
 enum Path {
-    #[cfg(not(target_family = "wasm"))]
+    #[cfg(feature = "cpu")]
     Plain(Box<Plain>),
+    #[cfg(feature = "gpu")]
     Fused(Box<citer_gpu::Decoder>),
 }
 
@@ -56,7 +59,7 @@ pub struct State {
     pub logits: Vec<f32>,
 }
 
-#[cfg(not(target_family = "wasm"))]
+#[cfg(feature = "cpu")]
 impl Engine {
     /// Puts the parts of a model of the shipped kind together, with its control tokens as chat format.
     pub fn new(
@@ -94,6 +97,7 @@ impl Engine {
     pub fn router(&self) -> Option<&Router> {
         match &self.path {
             Path::Plain(plain) => plain.router(),
+            #[cfg(feature = "gpu")]
             Path::Fused(_) => None,
         }
     }
@@ -101,6 +105,7 @@ impl Engine {
 
 impl Engine {
     /// A model on the GPU; see [`crate::fused`].
+    #[cfg(feature = "gpu")]
     pub(crate) fn on_gpu(
         config: Config,
         decoder: citer_gpu::Decoder,
@@ -139,10 +144,12 @@ impl Engine {
     }
 
     /// The decoder on the GPU, if it runs there.
+    #[cfg(feature = "gpu")]
     pub fn gpu(&mut self) -> Option<&mut citer_gpu::Decoder> {
         match &mut self.path {
+            #[cfg(feature = "gpu")]
             Path::Fused(decoder) => Some(decoder),
-            #[cfg(not(target_family = "wasm"))]
+            #[cfg(feature = "cpu")]
             Path::Plain(_) => None,
         }
     }
@@ -160,17 +167,14 @@ impl Engine {
     /// when there is one token.
     pub async fn forward(&mut self, tokens: &[TokenId]) -> Result<Output, EngineError> {
         self.check(tokens)?;
+        let (stand_in, known) = (self.stand_in, self.tokenizer.vocab_size());
         match &mut self.path {
-            #[cfg(not(target_family = "wasm"))]
-            Path::Plain(plain) => {
-                let output = plain.forward(&self.config, tokens).await?;
-                let known = &output.logits[..self.tokenizer.vocab_size().min(output.logits.len())];
-                let score = self.stand_in.map_or(output.score, |stand_in| stand_in.score(entropy(known)));
-                Ok(Output { score, ..output })
-            }
+            #[cfg(feature = "cpu")]
+            Path::Plain(plain) => Ok(judged(stand_in, plain.forward(&self.config, tokens).await?, known)),
+            #[cfg(feature = "gpu")]
             Path::Fused(decoder) => {
                 let record = decoder.feed_alone(tokens).await?;
-                let score = score(self.stand_in, &record);
+                let score = score(stand_in, &record);
                 Ok(Output { logits: decoder.logits().await?, score })
             }
         }
@@ -182,8 +186,9 @@ impl Engine {
         self.check(tokens)?;
         let count = count.clamp(1, tokens.len());
         match &mut self.path {
-            #[cfg(not(target_family = "wasm"))]
+            #[cfg(feature = "cpu")]
             Path::Plain(plain) => plain.states(&self.config, tokens, count).await,
+            #[cfg(feature = "gpu")]
             Path::Fused(decoder) => {
                 let (needed, capacity) = (decoder.position() + tokens.len(), decoder.shape().capacity);
                 if needed > capacity {
@@ -204,7 +209,16 @@ impl Engine {
     }
 }
 
+/// The plain path's output with the score of what stands in for a router, over the `known` tokens.
+#[cfg(feature = "cpu")]
+fn judged(stand_in: Option<EntropyScore>, output: Output, known: usize) -> Output {
+    let logits = &output.logits[..known.min(output.logits.len())];
+    let score = stand_in.map_or(output.score, |stand_in| stand_in.score(entropy(logits)));
+    Output { score, ..output }
+}
+
 /// A record's score, by the router or what stands in for it.
+#[cfg(feature = "gpu")]
 fn score(stand_in: Option<EntropyScore>, record: &citer_gpu::Record) -> f32 {
     stand_in.map_or(record.score, |stand_in| stand_in.score(record.entropy))
 }
@@ -212,46 +226,60 @@ fn score(stand_in: Option<EntropyScore>, record: &citer_gpu::Record) -> f32 {
 impl LocalModel for Engine {
     type Error = EngineError;
 
+    fn sample(&mut self, sampling: Sampling) {
+        self.sampler.sampling = sampling;
+    }
+
     async fn feed(&mut self, tokens: &[TokenId]) -> Result<LocalStep, EngineError> {
-        let is_greedy = !self.sampler.samples();
-        if let (true, Path::Fused(decoder)) = (is_greedy, &mut self.path) {
-            let vocab = self.config.vocab_size;
-            if let Some(id) = tokens.iter().copied().find(|id| *id as usize >= vocab) {
-                return Err(EngineError::Token { id, vocab });
+        self.check(tokens)?;
+        let (stand_in, known) = (self.stand_in, self.tokenizer.vocab_size());
+        let output = match &mut self.path {
+            #[cfg(feature = "cpu")]
+            Path::Plain(plain) => judged(stand_in, plain.forward(&self.config, tokens).await?, known),
+            #[cfg(feature = "gpu")]
+            Path::Fused(decoder) => {
+                let watch = &mut self.watch;
+                let go_on = |done, total| watch.as_mut().is_none_or(|watch| watch(done, total));
+                if !self.sampler.draws() {
+                    let record = decoder.prefill(tokens, go_on).await?;
+                    let score = score(stand_in, &record);
+                    let top = record.top.into_iter();
+                    let top = top.map(|(id, probability)| citer_core::Candidate { id, probability }).collect();
+                    return Ok(LocalStep { token: record.token, score, top });
+                }
+                // What is drawn depends on all logits, so nothing runs ahead of reading them.
+                let record = decoder.prefill_alone(tokens, go_on).await?;
+                Output { logits: decoder.logits().await?, score: score(stand_in, &record) }
             }
-            let watch = &mut self.watch;
-            let go_on = |done, total| watch.as_mut().is_none_or(|watch| watch(done, total));
-            let record = decoder.prefill(tokens, go_on).await?;
-            let score = score(self.stand_in, &record);
-            let top = record.top.into_iter().map(|(id, probability)| Candidate { id, probability }).collect();
-            return Ok(LocalStep { token: record.token, score, top });
-        }
-        let output = self.forward(tokens).await?;
-        let known = &output.logits[..self.tokenizer.vocab_size().min(output.logits.len())];
+        };
+        let known = &output.logits[..known.min(output.logits.len())];
         let (token, top) = self.sampler.choose(known, self.position(), TOP);
         Ok(LocalStep { token, score: output.score, top })
     }
 
     fn position(&self) -> usize {
         match &self.path {
-            #[cfg(not(target_family = "wasm"))]
+            #[cfg(feature = "cpu")]
             Path::Plain(plain) => plain.cache().position(),
+            #[cfg(feature = "gpu")]
             Path::Fused(decoder) => decoder.position(),
         }
     }
 
     fn truncate(&mut self, position: usize) {
         match &mut self.path {
-            #[cfg(not(target_family = "wasm"))]
+            #[cfg(feature = "cpu")]
             Path::Plain(plain) => plain.truncate(position),
+            #[cfg(feature = "gpu")]
             Path::Fused(decoder) => decoder.truncate(position),
         }
     }
 
     fn capacity(&self) -> usize {
         match &self.path {
-            #[cfg(not(target_family = "wasm"))]
+            #[cfg(feature = "cpu")]
             Path::Plain(plain) => plain.cache().capacity(),
+            #[cfg(feature = "gpu")]
             Path::Fused(decoder) => decoder.shape().capacity,
         }
     }

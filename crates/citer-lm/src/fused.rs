@@ -1,19 +1,14 @@
 //! The fused path: a model's files become a decoder on the GPU, then an engine.
 
+pub use crate::parts::Parts;
 use crate::{
-    chat::ChatFormat,
-    config::Config,
     engine::Engine,
-    error::LoadError,
     fused_weights::{FileWeights, OpenError, shape},
     rotation,
-    router_file::RouterFile,
-    tokenizer::Tokenizer,
 };
 use citer_files::TensorSource;
 pub use citer_gpu::Tuning;
 use citer_gpu::{Decoder, Format, Gpu, Shape};
-use std::sync::Arc;
 
 /// How a model is put on the GPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,18 +29,6 @@ impl Default for Options {
     }
 }
 
-/// What a model consists of besides its weights.
-pub struct Parts {
-    /// Configuration.
-    pub config: Config,
-    /// Tokenizer.
-    pub tokenizer: Arc<Tokenizer>,
-    /// How conversations are written.
-    pub format: ChatFormat,
-    /// The router, if there is one.
-    pub router: Option<RouterFile>,
-}
-
 /// Loads a model tensor by tensor, chooses its kernels on this adapter and warms them up. `progress` hears the share of
 /// the weights that is loaded, 0 to 1.
 ///
@@ -58,12 +41,9 @@ pub async fn open(
     options: Options,
     progress: impl FnMut(f32),
 ) -> Result<Engine, OpenError> {
+    parts.check()?;
     let Parts { config, tokenizer, format, router } = parts;
     let known = tokenizer.vocab_size();
-    if known > config.vocab_size {
-        let detail = format!("it has {known} tokens and the model {}", config.vocab_size);
-        return Err(LoadError::Tokenizer(detail).into());
-    }
     let capacity = options.capacity.min(config.max_position_embeddings);
     let weights = FileWeights::new(&config, tensors, options.floats);
     let [cosines, sines] = rotation::tables(&config, capacity);

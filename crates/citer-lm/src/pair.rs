@@ -1,22 +1,23 @@
 //! The files of a pair: SLM, LLM, tokenizer and router, and how they become engines.
 
+#[cfg(any(feature = "cpu", feature = "gpu"))]
+use crate::engine::Engine;
+#[cfg(feature = "cpu")]
+use crate::plain;
+use crate::{chat::ChatFormat, config::Config, error::LoadError, hash::sha256, tokenizer::Tokenizer};
+#[cfg(feature = "gpu")]
 use crate::{
-    chat::ChatFormat,
-    config::Config,
-    engine::Engine,
-    error::LoadError,
-    fused::{self, Options, Parts},
+    fused::{self, Options},
     fused_weights::OpenError,
-    hash::sha256,
-    router_file::RouterFile,
-    tokenizer::Tokenizer,
 };
-#[cfg(not(target_family = "wasm"))]
-use crate::{model::Model, router::Router, weights};
-#[cfg(not(target_family = "wasm"))]
+#[cfg(all(feature = "cpu", not(target_family = "wasm")))]
+use crate::{model::Model, weights};
+use crate::{parts::Parts, router_file::RouterFile};
+#[cfg(feature = "cpu")]
 use burn::tensor::Device;
 use citer_files::Safetensors;
 pub use citer_files::folder::{CONFIG, TOKENIZER, WEIGHTS};
+#[cfg(feature = "gpu")]
 use citer_gpu::Gpu;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -147,27 +148,30 @@ impl SlmFiles {
         Ok((card, Config::from_json(&self.config)?, Arc::new(Tokenizer::from_json(&self.tokenizer)?)))
     }
 
-    /// Builds the engine on the plain path.
-    #[cfg(not(target_family = "wasm"))]
-    pub fn engine(&self, capacity: usize, device: &Device) -> Result<(Engine, RouterCard), LoadError> {
+    /// The parts and the weights, after checking the files against each other.
+    pub fn parts(&self) -> Result<(Parts, Safetensors<'_>, RouterCard), LoadError> {
         let (card, config, tokenizer) = self.check()?;
-        let decoder = weights::load(&config, &self.weights, device)?;
-        let router = Router::load(config.hidden_size, &self.router, device)?;
-        Ok((Engine::new(config, decoder, Some(router), tokenizer, capacity, device)?, card))
+        let format = ChatFormat::new(&tokenizer)?;
+        let router = Some(RouterFile::parse(config.hidden_size, &self.router)?);
+        Ok((Parts { config, tokenizer, format, router }, Safetensors::parse(&self.weights)?, card))
+    }
+
+    /// Builds the engine on the plain path.
+    #[cfg(feature = "cpu")]
+    pub fn engine(&self, capacity: usize, device: &Device) -> Result<(Engine, RouterCard), LoadError> {
+        let (parts, tensors, card) = self.parts()?;
+        Ok((plain::open(parts, &tensors, capacity, device)?, card))
     }
 
     /// Builds the engine on the fused path; `progress` hears the share of the weights that is loaded.
+    #[cfg(feature = "gpu")]
     pub async fn fused(
         &self,
         options: Options,
         gpu: &Gpu,
         progress: impl FnMut(f32),
     ) -> Result<(Engine, RouterCard), OpenError> {
-        let (card, config, tokenizer) = self.check()?;
-        let format = ChatFormat::new(&tokenizer)?;
-        let router = Some(RouterFile::parse(config.hidden_size, &self.router)?);
-        let tensors = Safetensors::parse(&self.weights)?;
-        let parts = Parts { config, tokenizer, format, router };
+        let (parts, tensors, card) = self.parts()?;
         Ok((fused::open(gpu, parts, &tensors, options, progress).await?, card))
     }
 }
@@ -182,7 +186,7 @@ pub struct LlmFiles {
     pub tokenizer: Vec<u8>,
 }
 
-#[cfg(not(target_family = "wasm"))]
+#[cfg(all(feature = "cpu", not(target_family = "wasm")))]
 impl LlmFiles {
     /// Builds the model.
     pub fn model(&self, device: &Device) -> Result<Model, LoadError> {

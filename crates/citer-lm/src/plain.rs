@@ -5,13 +5,28 @@ use crate::{
     cache::KvCache,
     config::Config,
     decoder::Decoder,
-    engine::{Output, State},
-    error::EngineError,
+    engine::{Engine, Output, State},
+    error::{EngineError, LoadError},
+    parts::Parts,
     rope::Rope,
     router::{Router, score},
+    weights,
 };
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use citer_core::TokenId;
+use citer_files::TensorSource;
+
+/// Loads a model onto `device`; its cache holds `capacity` tokens, at most the model's positions.
+///
+/// # Errors
+/// Files that do not belong together or are damaged.
+pub fn open(parts: Parts, tensors: &dyn TensorSource, capacity: usize, device: &Device) -> Result<Engine, LoadError> {
+    parts.check()?;
+    let Parts { config, tokenizer, format, router } = parts;
+    let decoder = weights::decoder(&config, tensors, device)?;
+    let router = router.map(|router| Router::of(router, device));
+    Engine::with_format(config, decoder, router, tokenizer, format, capacity, device)
+}
 
 /// A decoder on a burn device with one sequence in its cache.
 pub struct Plain {

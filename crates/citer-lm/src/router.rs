@@ -48,18 +48,23 @@ impl Router {
 
     /// Reads a router for hidden states of `width` from the bytes of a safetensors file.
     pub fn load(width: usize, bytes: &[u8], device: &Device) -> Result<Self, LoadError> {
-        let RouterFile { hidden, hidden_bias, out, out_bias, .. } = RouterFile::parse(width, bytes)?;
+        Ok(Self::of(RouterFile::parse(width, bytes)?, device))
+    }
+
+    /// The router of a file.
+    pub fn of(file: RouterFile, device: &Device) -> Self {
+        let RouterFile { width, hidden, hidden_bias, out, out_bias } = file;
         let matrix = |values, shape: [usize; 2]| Param::from_data(TensorData::new(values, shape), device);
         let vector = |values: Vec<f32>| {
             let size = values.len();
             Param::from_data(TensorData::new(values, [size]), device)
         };
-        Ok(Self {
+        Self {
             hidden: matrix(hidden, [width, 2 * width]),
             hidden_bias: vector(hidden_bias),
             out: matrix(out, [2 * width, 1]),
             out_bias: vector(vec![out_bias]),
-        })
+        }
     }
 
     /// The bytes of a safetensors file (F16).

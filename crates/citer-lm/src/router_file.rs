@@ -2,6 +2,7 @@
 
 use crate::error::LoadError;
 use citer_files::{Safetensors, source::values};
+#[cfg(feature = "gpu")]
 use citer_gpu::RouterWeights;
 
 /// A router for hidden states of some width.
@@ -33,6 +34,7 @@ impl RouterFile {
     }
 
     /// The same numbers, a row an output, as the GPU stores matrices.
+    #[cfg(feature = "gpu")]
     pub fn for_gpu(&self) -> RouterWeights {
         let (inputs, outputs) = (self.width, 2 * self.width);
         let hidden = (0..inputs * outputs).map(|i| self.hidden[i % inputs * outputs + i / inputs]).collect();

@@ -530,7 +530,7 @@ fn a_step_stays_within_its_kernels_and_its_memory() {
 fn a_sampled_token_follows_the_seed_and_a_prefill_can_be_stopped() {
     let _alone = ALONE.lock();
     let (mut engine, expected) = pair("tied");
-    engine.sampler.sampling = citer_lm::Sampling { temperature: 1.0, seed: 3 };
+    engine.sample(citer_core::Sampling { temperature: 1.0, top_p: 1.0, seed: 3 });
     let mut draw = || {
         engine.truncate(0);
         let mut next = expected.prompt_ids.clone();

@@ -38,6 +38,44 @@ fn a_template_writes_its_control_tokens_and_a_turn_cannot() {
     assert!(format.is_end(own.end) && format.is_end(7) && !format.is_end(8));
 }
 
+#[test]
+fn a_system_prompt_stands_before_the_first_question_or_where_the_template_has_it() {
+    let tokenizer = tokenizer();
+    let own = ChatFormat::new(&tokenizer).unwrap();
+    assert!(!own.has_system);
+    let system = |content: &str| Turn { role: Role::System, content: content.into() };
+    let told =
+        |turns: &[Turn], format: &ChatFormat| format.prompt(&tokenizer, &[&[system(" Be brief.\n")], turns].concat());
+    let conversation = turns(&["Hi", "Yes?", "So"]);
+    let folded = own.prompt(&tokenizer, &turns(&["Be brief.\n\nHi", "Yes?", "So"])).unwrap();
+    assert_eq!(told(&conversation, &own).unwrap(), folded);
+    // Other programs fold it the same way.
+    let shipped = ChatTemplate::new(TEMPLATE, "", "<|end|>").unwrap();
+    let shipped = ChatFormat::from_template(shipped, &[own.end]).unwrap();
+    assert_eq!(told(&conversation, &shipped).unwrap(), folded);
+    // A template that refuses system prompts, and one that leaves them out without a word.
+    let written = "{{ '<|user|>' + message.content }}";
+    for source in [
+        format!(
+            "{{% for message in messages %}}{{% if message.role == 'system' %}}{{{{ raise_exception('no') }}}}{{% endif %}}{written}{{% endfor %}}"
+        ),
+        format!("{{% for message in messages %}}{{% if message.role == 'user' %}}{written}{{% endif %}}{{% endfor %}}"),
+    ] {
+        let format = ChatFormat::from_template(ChatTemplate::new(&source, "", "").unwrap(), &[own.end]).unwrap();
+        assert!(!format.has_system);
+        let text = tokenizer.decode(&told(&turns(&["Hi"]), &format).unwrap());
+        assert!(text.contains("Be brief.\n\nHi"), "{text}");
+        assert!(format.prompt(&tokenizer, &[system("alone")]).is_err());
+        let nothing = format.prompt(&tokenizer, &[&[system("  ")][..], &turns(&["Hi"])].concat()).unwrap();
+        assert_eq!(nothing, format.prompt(&tokenizer, &turns(&["Hi"])).unwrap());
+    }
+    // One with a place of its own.
+    let source = "{% for message in messages %}{{ message.role + ': ' + message.content + ' ' }}{% endfor %}";
+    let format = ChatFormat::from_template(ChatTemplate::new(source, "", "").unwrap(), &[own.end]).unwrap();
+    assert!(format.has_system);
+    assert_eq!(tokenizer.decode(&told(&turns(&["Hi"]), &format).unwrap()), "system:  Be brief.\n user: Hi ");
+}
+
 /// A model folder: the fixture's model with these files beside it.
 struct Folder(PathBuf);
 

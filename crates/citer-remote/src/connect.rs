@@ -7,12 +7,15 @@ use crate::{
     transport::{Request, Transport},
 };
 use citer_core::{
-    Capabilities, Dialect, RemoteError,
+    Capabilities, Dialect, RemoteError, Sampling,
     message::{Role, Turn},
 };
 
 /// Text that every vocabulary has.
 const SAMPLE: &str = "Hello";
+
+/// How it is asked about.
+const GREEDY: (&Sampling, usize) = (&Sampling::GREEDY, 0);
 
 /// A message that has only one way to go on, for servers that might start another one instead.
 const COUNTING: &str = "1, 2, 3, 4, 5, 6, 7, 8, 9, 1";
@@ -97,9 +100,9 @@ impl<T: Transport> Remote<T> {
     }
 
     async fn try_text(&mut self, base: &Capabilities) -> Result<Capabilities, RemoteError> {
-        let mut said = self.try_question(question::text(self.model.as_deref(), SAMPLE, 1, true)?).await;
+        let mut said = self.try_question(question::text(self.model.as_deref(), SAMPLE, GREEDY, 1, true)?).await;
         if matches!(said, Err(RemoteError::Refused { status: 400 | 422, .. })) {
-            said = self.try_question(question::text(self.model.as_deref(), SAMPLE, 1, false)?).await;
+            said = self.try_question(question::text(self.model.as_deref(), SAMPLE, GREEDY, 1, false)?).await;
         }
         let mut found = capable(base, Dialect::Text, false, &said?);
         found.exact_tokens = false;
@@ -110,7 +113,7 @@ impl<T: Transport> Remote<T> {
     /// A server that starts a new message, instead of going on with the one that was begun, cannot be asked for one token.
     async fn try_chat(&mut self, base: &Capabilities) -> Result<Capabilities, RemoteError> {
         let turns = [Turn { role: Role::User, content: "Count to ten, with commas.".into() }];
-        let said = self.try_question(question::chat(self.model.as_deref(), &turns, COUNTING, 2)?).await;
+        let said = self.try_question(question::chat(self.model.as_deref(), &turns, COUNTING, GREEDY, 2)?).await;
         let said = said.map_err(|error| match error {
             RemoteError::Refused { status, message } => RemoteError::Refused {
                 status,

@@ -5,7 +5,7 @@ use citer_core::{Candidate, TokenId};
 /// Tokens after a prefix and what they cost to get.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Continuation {
-    /// The tokens in order, greedy.
+    /// The tokens in order.
     pub tokens: Vec<Continued>,
     /// Whether the server says that the answer ends here. Some servers then leave the end token itself out.
     pub stopped: bool,

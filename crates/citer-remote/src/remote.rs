@@ -12,7 +12,8 @@ use crate::{
     transport::{Request, Response, Transport},
 };
 use citer_core::{
-    Candidate, Capabilities, Dialect, RemoteError, RemoteModel, RemoteToken, TokenId, Vocabulary, message::Turn,
+    Candidate, Capabilities, Dialect, RemoteError, RemoteModel, RemoteToken, Sampling, TokenId, Vocabulary,
+    message::Turn,
 };
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -34,6 +35,7 @@ pub struct Remote<T = Http> {
     /// Whether questions may ask for ids in the answer.
     pub(crate) extras: bool,
     pub(crate) vocabulary: Option<SharedVocabulary>,
+    sampling: Sampling,
     session: Option<Session>,
     /// The conversation and the tokens of its prompt, for servers that are told turns.
     conversation: Option<(Vec<Turn>, usize)>,
@@ -99,6 +101,7 @@ impl<T: Transport> Remote<T> {
             capabilities: None,
             extras: true,
             vocabulary: None,
+            sampling: Sampling::GREEDY,
             session: None,
             conversation: None,
             requests: 0,
@@ -155,7 +158,7 @@ impl<T: Transport> Remote<T> {
         })
     }
 
-    /// The LLM's greedy tokens after `prefix`: at least one, at most `most`, unless it stops at once.
+    /// The LLM's tokens after `prefix`: at least one, at most `most`, unless it stops at once.
     ///
     /// # Errors
     /// Every [`RemoteError`] but `NotConfigured`.
@@ -199,9 +202,9 @@ impl<T: Transport> Remote<T> {
     /// The question for tokens after token ids, in the server's own way.
     pub(crate) fn tokens_after(&self, prefix: &[TokenId], most: u32) -> Result<Request, RemoteError> {
         if self.is_sglang() {
-            return sglang::question(prefix, most, question::TOP);
+            return sglang::question(prefix, &self.sampling, most, question::TOP);
         }
-        question::tokens(self.model.as_deref(), prefix, most, self.extras)
+        question::tokens(self.model.as_deref(), prefix, &self.sampling, most, self.extras)
     }
 
     /// What a server of tokens or text said.
@@ -246,7 +249,7 @@ impl<T: Transport> Remote<T> {
                 }
             };
             let sent = session.new_ids(prefix) as u64;
-            let request = session.ask(prefix, count)?;
+            let request = session.ask(prefix, &self.sampling, count)?;
             // Whatever becomes of the request, the server holds what it was known to hold, or says that it lost it.
             self.session = Some(session.clone());
             let response = self.exchange(request, cost).await?;
@@ -306,19 +309,20 @@ impl<T: Transport> Remote<T> {
         let logprobs = self.capabilities.as_ref().is_some_and(|known| known.logprobs);
         for count in 1..=LONGEST_CHARACTER {
             let model = self.model.as_deref();
+            let sampling = (&self.sampling, prefix.len());
             let (request, held) = match (dialect, &self.conversation) {
                 // The server has all bytes, so what it says begins after them.
                 (Dialect::Tokens, _) => (self.tokens_after(prefix, count)?, Vec::new()),
                 (Dialect::Chat, Some((turns, prompt))) => {
                     let written = piece::write(vocabulary, prefix.get(*prompt..).unwrap_or_default());
-                    (question::chat(model, turns, &written.text, count)?, written.held)
+                    (question::chat(model, turns, &written.text, sampling, count)?, written.held)
                 }
                 (Dialect::Chat, None) => {
                     return Err(RemoteError::BadAnswer("it is told turns, and there is no conversation".into()));
                 }
                 _ => {
                     let written = piece::write(vocabulary, prefix);
-                    (question::text(model, &written.text, count, logprobs)?, written.held)
+                    (question::text(model, &written.text, sampling, count, logprobs)?, written.held)
                 }
             };
             let said = self.completion(request, prefix.len(), &mut cost).await?;
@@ -344,6 +348,10 @@ impl<T: Transport> Remote<T> {
 }
 
 impl<T: Transport> RemoteModel for Remote<T> {
+    fn sample(&mut self, sampling: Sampling) {
+        self.sampling = sampling;
+    }
+
     async fn next_token(&mut self, prefix: &[TokenId]) -> Result<RemoteToken, RemoteError> {
         Ok(self.ask(prefix, 1).await?.token)
     }

@@ -12,7 +12,7 @@ use crate::{
     reserve::Reserve,
     transport::Transport,
 };
-use citer_core::{Capabilities, RemoteError, RemoteModel, RemoteToken, TokenId, message::Turn};
+use citer_core::{Capabilities, RemoteError, RemoteModel, RemoteToken, Sampling, TokenId, message::Turn};
 use futures::{
     FutureExt,
     future::{Either, LocalBoxFuture, select},
@@ -79,6 +79,7 @@ pub struct Servers<T: Transport = Http> {
     late: Option<Late<T>>,
     requests: u32,
     random: u64,
+    sampling: Sampling,
 }
 
 impl<T: Transport> Default for Servers<T> {
@@ -99,7 +100,8 @@ impl<T: Transport> Servers<T> {
         };
         let random = policy.seed;
         let endpoints = remotes.into_iter().map(endpoint).collect();
-        Self { endpoints, policy, reserve: Reserve::default(), late: None, requests: 0, random }
+        let sampling = Sampling::GREEDY;
+        Self { endpoints, policy, reserve: Reserve::default(), late: None, requests: 0, random, sampling }
     }
 
     /// The local vocabulary, for every server.
@@ -243,6 +245,14 @@ impl<T: Transport> Servers<T> {
 }
 
 impl<T: Transport> RemoteModel for Servers<T> {
+    fn sample(&mut self, sampling: Sampling) {
+        if sampling != self.sampling {
+            // What was chosen in another way must not stand.
+            (self.sampling, self.reserve, self.late) = (sampling, Reserve::default(), None);
+        }
+        self.endpoints.iter_mut().for_each(|endpoint| endpoint.remote.sample(sampling));
+    }
+
     async fn next_token(&mut self, prefix: &[TokenId]) -> Result<RemoteToken, RemoteError> {
         self.requests = 0;
         self.settle_late();

@@ -1,7 +1,7 @@
 //! The session: what a server holds for this conversation, so that only new ids are sent.
 
 use crate::{answer, failure, question, transport::Response};
-use citer_core::{RemoteError, TokenId};
+use citer_core::{RemoteError, Sampling, TokenId};
 use serde::Deserialize;
 
 /// An open session.
@@ -34,10 +34,15 @@ impl Session {
     }
 
     /// The request for tokens after `prefix`: all that is new of it, and one id at least.
-    pub fn ask(&self, prefix: &[TokenId], max_tokens: u32) -> Result<crate::transport::Request, RemoteError> {
+    pub fn ask(
+        &self,
+        prefix: &[TokenId],
+        sampling: &Sampling,
+        max_tokens: u32,
+    ) -> Result<crate::transport::Request, RemoteError> {
         let shared = self.known.iter().zip(prefix).take_while(|(a, b)| a == b).count();
         let position = shared.min(prefix.len().saturating_sub(1));
-        question::suffix(&self.id, position, &prefix[position..], max_tokens)
+        question::suffix(&self.id, position, &prefix[position..], sampling, max_tokens)
     }
 
     /// Ids that a request for `prefix` sends.

@@ -5,7 +5,7 @@ use crate::{
     question,
     transport::Request,
 };
-use citer_core::{Candidate, RemoteError, TokenId};
+use citer_core::{Candidate, RemoteError, Sampling, TokenId};
 use serde::{Deserialize, Serialize};
 
 /// Where it is.
@@ -18,16 +18,22 @@ pub(crate) const OWNER: &str = "sglang";
 #[derive(Serialize)]
 struct Question<'a> {
     input_ids: &'a [TokenId],
-    sampling_params: Sampling,
+    sampling_params: Manner,
     return_logprob: bool,
     top_logprobs_num: usize,
 }
 
 #[derive(Serialize)]
-struct Sampling {
+struct Manner {
     max_new_tokens: u32,
-    temperature: u32,
+    #[serde(serialize_with = "question::temperature")]
+    temperature: f32,
     repetition_penalty: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<f32>,
+    /// It counts where the server infers deterministically.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sampling_seed: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -62,11 +68,18 @@ struct Reason {
     message: Option<String>,
 }
 
-/// The request for at most `most` greedy tokens with `top` candidates each.
-pub(crate) fn question(prefix: &[TokenId], most: u32, top: usize) -> Result<Request, RemoteError> {
+/// The request for at most `most` tokens with `top` candidates each.
+pub(crate) fn question(prefix: &[TokenId], sampling: &Sampling, most: u32, top: usize) -> Result<Request, RemoteError> {
+    let drawn = sampling.draws();
     let asked = Question {
         input_ids: prefix,
-        sampling_params: Sampling { max_new_tokens: most, temperature: 0, repetition_penalty: 1 },
+        sampling_params: Manner {
+            max_new_tokens: most,
+            temperature: sampling.temperature,
+            repetition_penalty: 1,
+            top_p: drawn.then_some(sampling.top_p).filter(|share| *share < 1.0),
+            sampling_seed: drawn.then(|| sampling.seed_at(prefix.len())),
+        },
         return_logprob: true,
         top_logprobs_num: top,
     };

@@ -5,7 +5,7 @@
 mod fakes;
 
 use citer_core::{
-    Capabilities, Dialect, RemoteError, RemoteModel, RemoteToken, TokenId,
+    Capabilities, Dialect, RemoteError, RemoteModel, RemoteToken, Sampling, TokenId,
     message::{Role, Turn},
 };
 use citer_remote::{Remote, Request, Response};
@@ -503,4 +503,59 @@ fn a_server_that_fails_is_not_taken_for_another_dialect() {
     assert_eq!(net.sent.borrow().len(), 2);
     let net = server(json!({"id": "m"}), |_| error(401, "no key"));
     assert!(matches!(net.run(remote(&net).connect()), Err(RemoteError::Refused { status: 401, .. })));
+}
+
+// --- sampling and system prompts ---------------------------------------------------------------------------------------
+
+const DRAWN: Sampling = Sampling { temperature: 0.7, top_p: 0.9, seed: 5 };
+
+/// The request for a token after `prefix` in a dialect, greedy and drawn.
+fn asked(model: Value, dialect: Dialect, prefix: &[TokenId]) -> [Value; 2] {
+    let net = server(model, |request| match request.path.as_str() {
+        "/v1/sessions" => Response { status: 201, ..ok(json!({"session": "s1", "context": 9, "expires_in": 1})) },
+        "/generate" => ok(json!({"output_ids": [7], "meta_info": {"finish_reason": {"type": "length"}}})),
+        "/v1/chat/completions" => ok(json!({"choices": [{"message": {"content": "0"}, "finish_reason": "length"}]})),
+        "/v1/completions" => ok(json!({"choices": [{"text": "x", "token_ids": [7], "finish_reason": "length"}]})),
+        _ => ok(json!({"position": 3, "ids": [7], "finish_reason": "length"})),
+    });
+    let mut remote = remote(&net).with_dialect(Some(dialect));
+    net.run(remote.connect()).unwrap();
+    let turn = |role, content: &str| Turn { role, content: content.into() };
+    remote.begin(&[turn(Role::System, "Be brief."), turn(Role::User, "Hi")], prefix.len());
+    [Sampling::GREEDY, DRAWN].map(|sampling| {
+        remote.sample(sampling);
+        next(&net, &mut remote, prefix).unwrap();
+        net.last()
+    })
+}
+
+#[test]
+fn every_dialect_says_how_tokens_are_drawn_and_nothing_of_it_where_they_are_not() {
+    let prefix = [1, 2, 3];
+    let near = |value: &Value, wanted: f64| (value.as_f64().unwrap() - wanted).abs() < 1e-6;
+    for dialect in [Dialect::Session, Dialect::Tokens, Dialect::Text, Dialect::Chat] {
+        let model = json!({"id": "m", "tokenizer_sha256": "ab12", "sessions": dialect == Dialect::Session});
+        let [greedy, drawn] = asked(model, dialect, &prefix);
+        assert_eq!(greedy["temperature"], json!(0), "{dialect:?}");
+        assert!(["top_p", "seed", "top_k", "min_p"].iter().all(|field| greedy.get(field).is_none()), "{greedy}");
+        assert!(near(&drawn["temperature"], 0.7) && near(&drawn["top_p"], 0.9), "{drawn}");
+        // A server that knows the token's place is told the seed, others one for the place.
+        let seed = if dialect == Dialect::Session { 5 } else { DRAWN.seed_at(3) };
+        assert_eq!(drawn["seed"], json!(seed), "{dialect:?}");
+        // Nothing else may leave tokens out.
+        let plain = dialect == Dialect::Tokens;
+        assert_eq!((drawn["top_k"] == json!(-1), drawn["min_p"] == json!(0)), (plain, plain), "{drawn}");
+    }
+    let [greedy, drawn] = asked(json!({"id": "m", "owned_by": "sglang"}), Dialect::Tokens, &prefix);
+    assert_eq!(greedy["sampling_params"], json!({"max_new_tokens": 1, "temperature": 0, "repetition_penalty": 1}));
+    let drawn = &drawn["sampling_params"];
+    assert!(near(&drawn["temperature"], 0.7) && near(&drawn["top_p"], 0.9), "{drawn}");
+    assert_eq!(drawn["sampling_seed"], json!(DRAWN.seed_at(3)));
+}
+
+#[test]
+fn a_server_of_turns_is_told_the_system_prompt_as_one() {
+    let [asked, _] = asked(json!({"id": "m"}), Dialect::Chat, &[1, 2, 3]);
+    assert_eq!(asked["messages"][0], json!({"role": "system", "content": "Be brief."}));
+    assert_eq!((&asked["messages"][1]["role"], &asked["messages"][2]["role"]), (&json!("user"), &json!("assistant")));
 }

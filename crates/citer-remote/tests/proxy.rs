@@ -6,7 +6,7 @@
 mod scripted;
 
 use axum::{Json, Router, body::Bytes, extract::State, routing::post};
-use citer_core::{Mode, RemoteError, RoutedDecoder, Settings, Source, Split, StopFlag, TokenId};
+use citer_core::{Mode, RemoteError, RoutedDecoder, Sampling, Settings, Source, Split, StopFlag, TokenId};
 use citer_remote::{
     Policy, Remote, Servers,
     proxy::{Proxy, Way},
@@ -19,7 +19,11 @@ use tokio::net::TcpListener;
 /// What the LLM says after `prompt`.
 fn llm(seed: u64, prompt: &[TokenId]) -> TokenId {
     let random = mix(seed ^ 0x77, prompt);
-    if random.is_multiple_of(2) { slm_step(seed, prompt).token } else { (random >> 20) as TokenId % VOCAB as TokenId }
+    if random.is_multiple_of(2) {
+        slm_step(seed, Sampling::GREEDY, prompt).token
+    } else {
+        (random >> 20) as TokenId % VOCAB as TokenId
+    }
 }
 
 async fn complete(State(seed): State<u64>, body: Bytes) -> Json<Value> {
@@ -70,7 +74,7 @@ async fn dozens_of_conversations_over_broken_connections() {
         let mut context = prompt.to_vec();
         let mut bytes = Vec::new();
         for event in &answer.events {
-            let (small, large) = (slm_step(seed, &context).token, llm(seed, &context));
+            let (small, large) = (slm_step(seed, Sampling::GREEDY, &context).token, llm(seed, &context));
             match event.source {
                 Source::Local => panic!("seed {seed}: remote only"),
                 Source::Forced(_) => assert_eq!(event.id, small, "seed {seed}"),

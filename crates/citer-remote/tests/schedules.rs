@@ -7,8 +7,8 @@ mod fakes;
 mod scripted;
 
 use citer_core::{
-    ForcedReason, LocalModel, LocalStep, Mode, RemoteError, RoutedDecoder, Settings, Source, StopFlag, TokenId, Trace,
-    Utf8Stream,
+    ForcedReason, LocalModel, LocalStep, Mode, RemoteError, RoutedDecoder, Sampling, Settings, Source, StopFlag,
+    TokenId, Trace, Utf8Stream,
 };
 use citer_remote::{Method, Policy, Remote, Request, Response, Servers};
 use fakes::{Clock, Fate, Net, error, ids, ok};
@@ -41,7 +41,7 @@ impl Server {
         if random.is_multiple_of(3) {
             (random >> 20) as TokenId % VOCAB as TokenId
         } else {
-            slm_step(self.slm, context).token
+            slm_step(self.slm, Sampling::GREEDY, context).token
         }
     }
 
@@ -179,6 +179,10 @@ const STEP: Duration = Duration::from_millis(50);
 impl LocalModel for Slow {
     type Error = Lost;
 
+    fn sample(&mut self, sampling: Sampling) {
+        self.model.sample(sampling);
+    }
+
     async fn feed(&mut self, tokens: &[TokenId]) -> Result<LocalStep, Lost> {
         self.clock.sleep(STEP).await;
         self.model.feed(tokens).await
@@ -274,7 +278,7 @@ fn converse(seed: u64) -> Outcome {
         let mut text = Utf8Stream::default();
         let mut whole = String::new();
         for event in &answer.events {
-            let step = slm_step(seed, &context);
+            let step = slm_step(seed, Sampling::GREEDY, &context);
             let critical = step.score.is_nan() || step.score < settings.threshold || settings.mode == Mode::RemoteOnly;
             match event.source {
                 Source::Local => assert!(!critical && event.id == step.token, "seed {seed}"),

@@ -3,7 +3,7 @@
 
 mod fakes;
 
-use citer_core::{RemoteError, RemoteModel, RemoteToken, TokenId};
+use citer_core::{RemoteError, RemoteModel, RemoteToken, Sampling, TokenId};
 use citer_remote::{Policy, Remote, Response, Servers};
 use fakes::*;
 use serde_json::json;
@@ -212,6 +212,19 @@ fn the_reserve_answers_only_where_the_answer_went_its_way() {
     assert_eq!(scene.sent(), [1]);
     assert_eq!(scene.next(&[1, 3]).unwrap().token, 9);
     assert_eq!(scene.sent(), [2]);
+}
+
+#[test]
+fn what_was_drawn_in_another_way_is_not_in_reserve() {
+    let policy = Policy { look_ahead: 3, ..Policy::default() };
+    let mut scene = Scene::new(&[&[(MS, Tokens(vec![4, 5, 6])), (MS, Token(9))]], policy);
+    let drawn = |seed| Sampling { temperature: 1.0, top_p: 1.0, seed };
+    scene.servers.sample(drawn(1));
+    assert_eq!(scene.next(&[1]).unwrap().token, 4);
+    scene.servers.sample(drawn(1));
+    assert_eq!(scene.next(&[1, 4]).unwrap().token, 5, "nothing changed");
+    scene.servers.sample(drawn(2));
+    assert_eq!(scene.next(&[1, 4]).unwrap().token, 9);
 }
 
 #[test]

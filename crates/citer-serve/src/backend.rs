@@ -1,6 +1,6 @@
 //! The backend: the LLM as the server sees it, many sequences whose keys and values lie in blocks that they share.
 
-use citer_core::{TokenId, message::Turn};
+use citer_core::{Sampling, TokenId, message::Turn};
 
 /// A language model that the worker thread owns. All calls block.
 pub trait Backend: Send + 'static {
@@ -62,15 +62,6 @@ pub struct ModelInfo {
     pub vocab_size: usize,
     /// Most tokens in the cached sequence.
     pub context: usize,
-}
-
-/// How a token is chosen.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Sampling {
-    /// 0 takes the most likely token; 1 samples from the model's own probabilities.
-    pub temperature: f32,
-    /// The same seed gives the same tokens.
-    pub seed: u64,
 }
 
 /// A chosen token.

@@ -42,7 +42,8 @@ pub(crate) async fn handle(
     stream::respond(&shared, meter, Kind::Chat, Prompt::Conversation(turns(&fields)?), options).await
 }
 
-/// The turns. The chat format has no system turn, so instructions go in front of the first user turn.
+/// The turns. Instructions before the first question are the system prompt; later ones go in front of the question that
+/// follows them.
 fn turns(fields: &Fields) -> Result<Vec<Turn>, ApiError> {
     let Some(Value::Array(messages)) = fields.get("messages") else {
         return Err(ApiError::field("messages", "must be a list of messages"));
@@ -61,8 +62,13 @@ fn turns(fields: &Fields) -> Result<Vec<Turn>, ApiError> {
             Some("assistant") => Role::Assistant,
             _ => return Err(ApiError::field(&name("role"), "must be user, assistant or system")),
         };
-        if role == Role::User {
-            content.insert_str(0, &std::mem::take(&mut instructions));
+        if role == Role::User && !instructions.is_empty() {
+            let instructions = std::mem::take(&mut instructions);
+            if turns.is_empty() {
+                turns.push(Turn { role: Role::System, content: instructions.trim().into() });
+            } else {
+                content.insert_str(0, &instructions);
+            }
         }
         turns.push(Turn { role, content });
     }
@@ -97,13 +103,19 @@ mod tests {
     }
 
     #[test]
-    fn instructions_join_the_first_user_turn() {
+    fn instructions_are_the_system_prompt_or_join_the_question_after_them() {
         let turns = read(json!([
-            {"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"},
-            {"role": "assistant", "content": "Yes?"},
+            {"role": "system", "content": "Be brief."}, {"role": "developer", "content": "Be kind."},
+            {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes?"},
+            {"role": "system", "content": "Now rhyme."},
             {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
         ]));
-        let expected = [(Role::User, "Be brief.\n\nHi"), (Role::Assistant, "Yes?"), (Role::User, "ab")];
+        let expected = [
+            (Role::System, "Be brief.\n\nBe kind."),
+            (Role::User, "Hi"),
+            (Role::Assistant, "Yes?"),
+            (Role::User, "Now rhyme.\n\nab"),
+        ];
         assert_eq!(turns.unwrap(), expected.map(|(role, text)| (role, text.to_owned())));
     }
 

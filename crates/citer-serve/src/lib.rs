@@ -41,7 +41,7 @@ mod worker;
 #[cfg(feature = "engine")]
 pub mod lm;
 
-pub use backend::{Backend, BackendError, ModelInfo, Row, Sampling, Step};
+pub use backend::{Backend, BackendError, ModelInfo, Row, Step};
 pub use config::ConfigFile;
 pub use keys::KeyEntry;
 #[cfg(feature = "engine")]

@@ -1,10 +1,10 @@
 //! The adapter that makes an engine of citer-lm the server's backend.
 
 use crate::{
-    backend::{Backend, BackendError, ModelInfo, Row, Sampling, Step},
+    backend::{Backend, BackendError, ModelInfo, Row, Step},
     prefix_tree::BLOCK,
 };
-use citer_core::{TokenId, message::Turn};
+use citer_core::{Sampling, TokenId, message::Turn};
 use citer_lm::{
     LoadError, Model, Paged, Sampler, Tokenizer,
     chat::ChatFormat,
@@ -36,7 +36,6 @@ impl LmBackend {
     fn choose(&self, logits: &[f32], position: usize, sampling: Sampling, top: usize) -> Result<Step, BackendError> {
         // A model may have more outputs than the tokenizer has tokens; those mean nothing.
         let logits = &logits[..self.tokenizer.vocab_size().min(logits.len())];
-        let sampling = citer_lm::Sampling { temperature: sampling.temperature, seed: sampling.seed };
         let (token, candidates) = Sampler { sampling }.choose(logits, position, top);
         let total = log_sum_exp(logits);
         let logprob = |id: TokenId| logits.get(id as usize).map_or(f32::NAN, |logit| logit - total);

@@ -14,6 +14,7 @@ fn sampling() -> Value {
         "model": {"type": "string", "description": "A name of /v1/models; the first one when left out."},
         "max_tokens": {"type": "integer", "minimum": 1},
         "temperature": {"type": "number", "minimum": 0, "maximum": 2, "default": 1},
+        "top_p": top_p(),
         "seed": {"type": "integer"},
         "stop": {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "maxItems": 4}]},
         "stream": {"type": "boolean", "default": false},
@@ -21,6 +22,11 @@ fn sampling() -> Value {
         "return_token_ids": {"type": "boolean", "default": false},
         "return_tokens_as_token_ids": {"type": "boolean", "default": false},
     })
+}
+
+fn top_p() -> Value {
+    json!({"type": "number", "exclusiveMinimum": 0, "maximum": 1, "default": 1,
+        "description": "Only the most likely tokens that together reach this probability can be drawn."})
 }
 
 fn with(more: Value) -> Value {
@@ -67,6 +73,7 @@ pub(crate) fn document() -> Value {
         "max_tokens": {"type": "integer", "minimum": 1, "default": 1},
         "logprobs": {"type": "integer", "minimum": 0, "maximum": 20},
         "temperature": {"type": "number", "minimum": 0, "maximum": 2, "default": 0},
+        "top_p": top_p(),
         "seed": {"type": "integer"},
     }});
     let prompt = json!({"prompt": {"oneOf": [{"type": "string"}, ids]}, "logprobs": {"type": "integer", "maximum": 5}});

@@ -1,6 +1,7 @@
 //! Options: what both endpoints accept besides the prompt.
 
-use crate::{backend::Sampling, error::ApiError, fields::Fields, server::Shared};
+use crate::{error::ApiError, fields::Fields, server::Shared};
+use citer_core::Sampling;
 use serde_json::{Value, json};
 use std::{
     collections::hash_map::RandomState,
@@ -41,19 +42,18 @@ impl Options {
         shared.model(fields.text("model")?)?;
         fields.refuse(&[
             ("n", &[json!(1)]),
-            ("top_p", &[json!(1)]),
             ("top_k", &[json!(0), json!(-1)]),
             ("presence_penalty", &[json!(0)]),
             ("frequency_penalty", &[json!(0)]),
             ("repetition_penalty", &[json!(1)]),
             ("logit_bias", &[json!({})]),
         ])?;
-        let temperature = fields.number("temperature", 0.0..=2.0)?.unwrap_or(1.0) as f32;
         let seed = fields.seed("seed")?.unwrap_or_else(any_seed);
+        let sampling = sampling(fields, 1.0, seed)?;
         let stream = fields.flag("stream")?;
         let usage = fields.get("stream_options").and_then(|options| options.get("include_usage"));
         Ok(Self {
-            sampling: Sampling { temperature, seed },
+            sampling,
             max_tokens,
             stop: stops(fields)?,
             logprobs,
@@ -65,6 +65,17 @@ impl Options {
             },
         })
     }
+}
+
+/// How tokens are chosen, where `temperature` counts if the request names none.
+pub(crate) fn sampling(fields: &Fields, temperature: f64, seed: u64) -> Result<Sampling, ApiError> {
+    let hottest = f64::from(Sampling::HOTTEST);
+    let temperature = fields.number("temperature", 0.0..=hottest)?.unwrap_or(temperature) as f32;
+    let top_p = fields.number("top_p", 0.0..=1.0)?.unwrap_or(1.0) as f32;
+    if top_p <= 0.0 {
+        return Err(ApiError::field("top_p", "must be above 0; for the most likely token set temperature to 0"));
+    }
+    Ok(Sampling { temperature, top_p, seed })
 }
 
 fn stops(fields: &Fields) -> Result<Vec<String>, ApiError> {

@@ -3,13 +3,13 @@
 //! A request brings a position and the ids from there on; what it costs on the wire does not depend on the history.
 
 use crate::{
-    backend::{ModelInfo, Sampling},
+    backend::ModelInfo,
     error::ApiError,
     fields::Fields,
     generation::{Event, Prompt},
     logprobs,
     meter::Meter,
-    options::{Options, Output},
+    options::{self, Options, Output},
     secret,
     server::{Engine, Shared},
     session_table::Lost,
@@ -161,9 +161,8 @@ fn ids(fields: &Fields, vocab: usize) -> Result<Vec<TokenId>, ApiError> {
 }
 
 fn options(fields: &Fields, most: usize) -> Result<Options, ApiError> {
-    let temperature = fields.number("temperature", 0.0..=2.0)?.unwrap_or(0.0) as f32;
     Ok(Options {
-        sampling: Sampling { temperature, seed: fields.seed("seed")?.unwrap_or(0) },
+        sampling: options::sampling(fields, 0.0, fields.seed("seed")?.unwrap_or(0))?,
         max_tokens: fields.integer("max_tokens", 1..=most)?.unwrap_or(1),
         stop: Vec::new(),
         logprobs: fields.integer("logprobs", 0..=MAX_LOGPROBS)?,

@@ -1,17 +1,12 @@
 //! Upstreams: OpenAI-compatible servers behind this one, from a fixed list. Clients name a model and never an address.
 
 use crate::transport::{Failed, Transport};
-use crate::{
-    backend::{ModelInfo, Sampling},
-    error::ApiError,
-    generation::Finish,
-    meter::Meter,
-};
+use crate::{backend::ModelInfo, error::ApiError, generation::Finish, meter::Meter};
 use axum::{
     body::Body,
     http::{Method, Response, StatusCode, Uri},
 };
-use citer_core::TokenId;
+use citer_core::{Sampling, TokenId};
 use futures::StreamExt;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -203,9 +198,13 @@ impl Upstreams {
     ) -> Result<Next, ApiError> {
         let mut body = json!({
             "model": self.models[model].0.name, "prompt": prompt, "max_tokens": max_tokens,
-            "temperature": sampling.temperature, "seed": sampling.seed & (i64::MAX as u64),
+            "temperature": sampling.temperature,
             "return_token_ids": true, "return_tokens_as_token_ids": true,
         });
+        if sampling.draws() {
+            // The server behind this one begins its random numbers anew with every request.
+            (body["top_p"], body["seed"]) = (json!(sampling.top_p), json!(sampling.seed_at(prompt.len())));
+        }
         if let Some(top) = top {
             body["logprobs"] = json!(top);
         }

@@ -51,7 +51,7 @@ async fn wrong_fields_are_named() {
         (TEXT, "n", json!(2)),
         (TEXT, "best_of", json!(2)),
         (TEXT, "suffix", json!("end")),
-        (TEXT, "top_p", json!(0.5)),
+        (TEXT, "top_p", json!(0)),
         (TEXT, "presence_penalty", json!(0.5)),
         (TEXT, "model", json!(3)),
         (CHAT, "messages", json!([])),

@@ -132,6 +132,25 @@ async fn sessions_work_over_an_upstream_without_sessions() {
 }
 
 #[tokio::test]
+async fn an_upstream_is_told_how_a_session_draws() {
+    let inner = start(Scripted::new(vec![])).await;
+    let outer = gateway(config(), &[upstream(&inner.base, &[])]).await;
+    let (_, opened) = outer.post("/v1/sessions", &json!({})).await;
+    let path = format!("/v1/sessions/{}/tokens", opened["session"].as_str().unwrap());
+    for (seed, top_p) in [(3, 1.0), (4, 1.0), (3, 0.5)] {
+        let manner = json!({"temperature": 0.8, "top_p": top_p});
+        let (mut within, mut direct) = (manner.clone(), manner);
+        (within["position"], within["ids"], within["seed"]) = (json!(0), json!([7, 8, 9]), json!(seed));
+        (direct["prompt"], direct["max_tokens"], direct["return_token_ids"]) =
+            (json!([7, 8, 9]), json!(1), json!(true));
+        let sampling = citer_core::Sampling { seed, ..Default::default() };
+        direct["seed"] = json!(sampling.seed_at(3));
+        let expected = inner.ok(TEXT, direct).await["choices"][0]["token_ids"].clone();
+        assert_eq!(outer.ok(&path, within).await["ids"], expected);
+    }
+}
+
+#[tokio::test]
 async fn the_upstreams_key_stays_here_and_the_clients_key_is_not_passed_on() {
     let (fake, file) = (Fake::default(), scratch("upstream-key"));
     std::fs::write(&file, format!("{SECRET}\n")).unwrap();

@@ -123,6 +123,33 @@ async fn sessions_share_what_they_begin_with() {
 }
 
 #[tokio::test]
+async fn tokens_are_drawn_as_in_a_request_without_a_session() {
+    let server = start(Scripted::new(vec![])).await;
+    let prompt = bytes("tell me");
+    let mut drawn = Vec::new();
+    for (seed, top_p) in [(1, 1.0), (2, 1.0), (1, 0.5)] {
+        let manner = json!({"temperature": 0.8, "top_p": top_p, "seed": seed, "max_tokens": 6});
+        let mut whole = manner.clone();
+        (whole["prompt"], whole["return_token_ids"]) = (json!(prompt), json!(true));
+        let whole = server.ok("/v1/completions", whole).await["choices"][0]["token_ids"].clone();
+        // One token a request gives the same as all at once: a token's random number depends on its place.
+        let session = open(&server).await;
+        let (mut position, mut suffix, mut ids) = (0, prompt.clone(), Vec::new());
+        for _ in 0..6 {
+            let mut body = manner.clone();
+            (body["position"], body["ids"], body["max_tokens"]) = (json!(position), json!(suffix), json!(1));
+            let id = server.ok(&path(&session), body).await["ids"][0].clone();
+            position += suffix.len();
+            suffix = vec![id.as_u64().unwrap() as u32];
+            ids.push(id);
+        }
+        assert_eq!(whole, json!(ids), "seed {seed}, top-p {top_p}");
+        assert!(!drawn.contains(&ids), "seed {seed}, top-p {top_p}");
+        drawn.push(ids);
+    }
+}
+
+#[tokio::test]
 async fn a_small_cache_computes_again_and_says_the_same() {
     // Two blocks: one conversation drives the other out.
     let server = start_with(Scripted::new(vec![]), ServeConfig { cache_bytes: 2 * 1_024, ..config() }).await;
@@ -201,6 +228,8 @@ async fn wrong_fields_are_named() {
         ("max_tokens", json!(0)),
         ("logprobs", json!(21)),
         ("temperature", json!(3)),
+        ("top_p", json!(0)),
+        ("top_p", json!(1.1)),
         ("seed", json!("x")),
     ] {
         let mut body = json!({"position": 0, "ids": [5]});

@@ -2,8 +2,8 @@
 
 use crate::{error::TrainError, models::Models, signal::Scorer, tree::Tree};
 use citer_core::{
-    Answer, Candidate, LocalModel, LocalStep, Mode, RemoteError, RemoteModel, RemoteToken, RoutedDecoder, Settings,
-    Source, StopFlag, TokenId,
+    Answer, Candidate, LocalModel, LocalStep, Mode, RemoteError, RemoteModel, RemoteToken, RoutedDecoder, Sampling,
+    Settings, Source, StopFlag, TokenId,
 };
 use citer_lm::{Tokenizer, chat::ChatFormat};
 use futures::{executor::block_on, lock::Mutex};
@@ -30,6 +30,9 @@ struct Local<'r, 'a, 's> {
 
 impl LocalModel for Local<'_, '_, '_> {
     type Error = TrainError;
+
+    /// A tree holds what is most likely; nothing here is ever drawn.
+    fn sample(&mut self, _: Sampling) {}
 
     async fn feed(&mut self, tokens: &[TokenId]) -> Result<LocalStep, TrainError> {
         let Table { models, tree, scorer } = &mut *self.table.lock().await;
@@ -77,6 +80,8 @@ struct Remote<'r, 'a, 's> {
 }
 
 impl RemoteModel for Remote<'_, '_, '_> {
+    fn sample(&mut self, _: Sampling) {}
+
     async fn next_token(&mut self, prefix: &[TokenId]) -> Result<RemoteToken, RemoteError> {
         // Nothing more is asked of an LLM that has failed: the answer is thrown away.
         if let Some(failure) = &self.failure {

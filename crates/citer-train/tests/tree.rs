@@ -1,7 +1,9 @@
 //! Decoding over a tree gives the very answers of decoding with the engines, whatever was asked of the tree before.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use citer_core::{LocalModel, Mode, RemoteError, RemoteModel, RemoteToken, RoutedDecoder, Settings, StopFlag, TokenId};
+use citer_core::{
+    LocalModel, Mode, RemoteError, RemoteModel, RemoteToken, RoutedDecoder, Sampling, Settings, StopFlag, TokenId,
+};
 use citer_lm::{Config, Decoder, Engine, EntropyScore, LlmFiles, Router, Sampler, Sequence, device, weights};
 use citer_tasks::{Question, Split, suite};
 use citer_train::label::{Case, Labeller, Origin, Rule};
@@ -46,6 +48,8 @@ fn questions() -> Vec<Question> {
 struct Llm(Sequence);
 
 impl RemoteModel for Llm {
+    fn sample(&mut self, _: Sampling) {}
+
     async fn next_token(&mut self, prefix: &[TokenId]) -> Result<RemoteToken, RemoteError> {
         let (output, _) = self.0.after(prefix).await.map_err(|e| RemoteError::BadAnswer(e.to_string()))?;
         let token = Sampler::default().choose(&output.logits, prefix.len(), 1).0;

@@ -3,8 +3,21 @@
 use crate::{browser, command, failure::Failure, place::Place, step::Steps, tools};
 
 /// The tests of `cargo xtask e2e`.
-pub const ALL: [&str; 10] =
-    ["bench", "browser", "chat", "endpoints", "ledger", "library", "limits", "revival", "shell", "storage"];
+pub const ALL: [&str; 13] = [
+    "bench",
+    "browser",
+    "chat",
+    "cpu",
+    "craft",
+    "endpoints",
+    "ledger",
+    "library",
+    "limits",
+    "revival",
+    "settings",
+    "shell",
+    "storage",
+];
 /// That of `cargo xtask memory`.
 pub const MEMORY: [&str; 1] = ["memory"];
 

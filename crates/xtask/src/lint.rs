@@ -23,9 +23,12 @@ pub fn run(place: &Place, steps: &mut Steps, all: bool) -> Result<(), Failure> {
             if all {
                 clippy(place.cargo().args(["clippy", "--release", "--all-targets"]))?;
                 let web = ["--package", "citer-web", "--package", "citer-worker"];
-                clippy(
-                    place.cargo().args(["clippy", "--profile", "web", "--target", "wasm32-unknown-unknown"]).args(web),
-                )?;
+                let cpu = ["--package", "citer-worker", "--no-default-features", "--features", "cpu"];
+                for what in [&web[..], &cpu] {
+                    let mut clippy_web = place.cargo();
+                    clippy_web.args(["clippy", "--profile", "web", "--target", "wasm32-unknown-unknown"]).args(what);
+                    clippy(&mut clippy_web)?;
+                }
             }
             Ok(())
         },

@@ -9,14 +9,15 @@ use std::{
 
 /// Smallest.
 const LEVEL: &str = "-Oz";
-/// Only what browsers with WebGPU have: all features at once would write wasm that they refuse.
-pub const FEATURES: [&str; 6] = [
+/// Only what browsers have: all features at once would write wasm that they refuse.
+pub const FEATURES: [&str; 7] = [
     "--enable-bulk-memory",
     "--enable-sign-ext",
     "--enable-mutable-globals",
     "--enable-nontrapping-float-to-int",
     "--enable-reference-types",
     "--enable-multivalue",
+    "--enable-simd",
 ];
 
 /// Replaces `file` by its optimised form.

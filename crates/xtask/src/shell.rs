@@ -14,6 +14,8 @@ const SERVICE_WORKER: &str = "service-worker.js";
 const START: &str = "start.js";
 /// The line of the service worker that holds the list.
 const LIST: &str = "const BUNDLE = ";
+/// Files that begin so are needed only by devices without WebGPU, and kept only there.
+const PROCESSOR: &str = "citer-worker-cpu";
 
 /// Prepares the page in `folder`; doing it again changes nothing.
 pub fn prepare(place: &Place, folder: &Path) -> Result<(), Failure> {
@@ -86,9 +88,13 @@ fn hexadecimal(bytes: &[u8]) -> String {
 /// The service worker with its list; `None` where it has no place for one. The version follows from everything in it.
 fn with_list(worker: &str, files: &BTreeMap<String, String>) -> Option<String> {
     let line = worker.lines().find(|line| line.starts_with(LIST))?;
-    let rows = files.iter().map(|(name, hash)| format!("  {name:?}: \"{hash}\",\n")).collect::<String>();
-    let version = &hexadecimal(format!("{worker}{rows}").as_bytes())[..16];
-    let list = format!("{LIST}{{ version: \"{version}\", files: {{\n{rows}}} }};");
+    let rows = |processor: bool| {
+        let wanted = files.iter().filter(|(name, _)| name.starts_with(PROCESSOR) == processor);
+        wanted.map(|(name, hash)| format!("  {name:?}: \"{hash}\",\n")).collect::<String>()
+    };
+    let (rows, processor) = (rows(false), rows(true));
+    let version = &hexadecimal(format!("{worker}{rows}{processor}").as_bytes())[..16];
+    let list = format!("{LIST}{{ version: \"{version}\", files: {{\n{rows}}}, processor: {{\n{processor}}} }};");
     Some(worker.replacen(line, &list, 1))
 }
 
@@ -132,6 +138,11 @@ mod tests {
         assert_ne!(version(&one), version(&other));
         assert!(one.contains("\"index.html\": \"00\""), "{one}");
         assert_eq!(with_list("nothing", &files("00")), None);
+        let both = BTreeMap::from([("citer-worker-cpu.js".to_owned(), "02".to_owned()), ("a.js".into(), "03".into())]);
+        let list = with_list(worker, &both).expect("it has a line");
+        let (files, processor) = list.split_once("processor: {\n  ").expect("both lists are there");
+        assert!(files.contains("\"a.js\": \"03\"") && !files.contains("citer-worker-cpu.js\": "), "{files}");
+        assert!(processor.starts_with("\"citer-worker-cpu.js\": \"02\""), "{processor}");
     }
 
     #[test]

@@ -13,7 +13,6 @@ use web_sys::HtmlInputElement;
 /// The list, beside the conversation where there is room, or over it.
 #[component]
 pub fn ChatList(open: RwSignal<bool>) -> impl IntoView {
-    let chat = expect_context::<Chat>();
     let chats = expect_context::<Chats>();
     let found = Memo::new(move |_| {
         chats.entries.with(|all| chats.search.with(|s| shelf::found(all, s).into_iter().cloned().collect::<Vec<_>>()))
@@ -26,16 +25,6 @@ pub fn ChatList(open: RwSignal<bool>) -> impl IntoView {
     };
     view! {
         <nav class="chats" id="chats" aria-label=words::LIST class:open=move || open.get()>
-            <button
-                type="button"
-                class="button"
-                on:click=move |_| {
-                    chat.clear();
-                    open.set(false);
-                }
-            >
-                {words::NEW}
-            </button>
             <label class="hidden" for="chats-search">{words::SEARCH}</label>
             <input
                 type="search"

@@ -27,7 +27,7 @@ pub fn LedgerButton() -> impl IntoView {
             on:click=move |_| sent.open.set(true)
         >
             <span class="live" aria-hidden="true"></span>
-            <span>{words::SENT}" "<span id="sent-count">{move || count.get()}</span></span>
+            <span><span class="sent-word">{words::SENT}" "</span><span id="sent-count">{move || count.get()}</span></span>
         </button>
     }
 }
@@ -54,7 +54,7 @@ fn Contents() -> impl IntoView {
         failures: failures.get(),
     });
     let totals = move || filter.with(|filter| sent.ledger.with(|ledger| ledger.totals(filter)));
-    let seen = Memo::new(move |_| disclosed(chat));
+    let seen = Memo::new(move |_| disclosed(chat, sent));
     let rows = move || {
         filter.with(|filter| sent.ledger.with(|ledger| ledger.shown(filter).take(SHOWN).map(row_view).collect_view()))
     };
@@ -130,7 +130,9 @@ fn Contents() -> impl IntoView {
 fn row_view(row: &Row) -> impl IntoView + use<> {
     let bytes = |count: Option<u64>| count.map_or_else(|| "?".to_owned(), amount::bytes);
     let tokens = match row.purpose {
-        Purpose::Token => format!("{} / {} / {}", row.tokens_sent, row.tokens_cached, row.tokens_computed()),
+        Purpose::Token if row.tokens_sent > 0 => {
+            format!("{} / {} / {}", row.tokens_sent, row.tokens_cached, row.tokens_computed())
+        }
         _ => String::new(),
     };
     let cells = [
@@ -160,10 +162,15 @@ fn clock(time: f64) -> String {
 }
 
 /// What of the conversation that is shown was sent.
-fn disclosed(chat: Chat) -> Disclosure {
+fn disclosed(chat: Chat, sent: Sent) -> Disclosure {
     let history = chat.history();
     chat.conversation.with(|conversation| {
         let exchanges = conversation.all().iter();
-        disclosure(exchanges.map(|e| (e.question.as_str(), e.tokens.iter().map(|token| &token.event))), history)
+        let under_way = sent.ledger.with(|ledger| ledger.is_asking_for(&conversation.id));
+        let asked = exchanges.map(|e| {
+            let events = e.tokens.iter().map(|token| &token.event);
+            (e.system.as_str(), e.question.as_str(), events)
+        });
+        disclosure(asked, history, under_way)
     })
 }

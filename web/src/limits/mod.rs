@@ -5,7 +5,7 @@ mod dialog;
 pub use dialog::{LimitsButton, LimitsDialog};
 
 use crate::storage;
-use citer_core::{Day, Limits, Settings, Spent, TokenEvent};
+use citer_core::{Allowance, Day, Limits, Settings, Spent, TokenEvent};
 use leptos::prelude::*;
 
 /// The limits; a copyable handle.
@@ -38,6 +38,11 @@ impl Spending {
     /// The settings of a new answer that keeps to the limits, in a conversation that has spent so much.
     pub fn apply(self, settings: Settings, conversation: Spent) -> Settings {
         self.limits.with_untracked(|limits| limits.apply(settings, conversation, today().spent(now())))
+    }
+
+    /// What is left of the day.
+    pub fn day(self) -> Allowance {
+        Allowance { budget: self.limits.with_untracked(|limits| limits.day.clone()), spent: today().spent(now()) }
     }
 
     /// Counts tokens that came. All tabs count into one sum.

@@ -40,9 +40,8 @@ fn Card(folder: &'static str, name: &'static str) -> impl IntoView {
     let contents = move || match text.get() {
         None => view! { <p class="quiet">{words::CARD_READING}</p> }.into_any(),
         Some(Ok(text)) => {
-            let blocks = layout::blocks(&[], &text, None);
-            view! { <div class="text" tabindex="0">{blocks.iter().map(layout::Block::view).collect_view()}</div> }
-                .into_any()
+            let blocks = Memo::new(move |_| layout::blocks(&[], &text, None));
+            view! { <div class="text" tabindex="0"><layout::Blocks blocks/></div> }.into_any()
         }
         Some(Err(error)) => view! { <p class="failure" role="alert">{words::no_card(&error)}</p> }.into_any(),
     };

@@ -2,9 +2,10 @@
 
 use super::row::{Row, Shipped};
 use super::shelf::Models;
+use crate::dialog::Dialog;
 use crate::strings::models as words;
 use citer_core::library::LibraryRequest;
-use leptos::{ev, html, prelude::*};
+use leptos::{ev, prelude::*};
 use wasm_bindgen::JsCast;
 use web_sys::{File, HtmlInputElement};
 
@@ -32,55 +33,34 @@ pub fn ModelsButton() -> impl IntoView {
 #[component]
 pub fn ModelsDialog() -> impl IntoView {
     let models = expect_context::<Models>();
-    let dialog = NodeRef::<html::Dialog>::new();
-    Effect::new(move || {
-        let Some(dialog) = dialog.get() else { return };
-        match (models.open.get(), dialog.open()) {
-            // It fails only where the dialog is open already.
-            (true, false) => drop(dialog.show_modal()),
-            (false, true) => dialog.close(),
-            _ => {}
-        }
-    });
+    view! {
+        <Dialog id="models" title=words::MODELS open=models.open>
+            <Contents/>
+        </Dialog>
+    }
+}
+
+#[component]
+fn Contents() -> impl IntoView {
+    let models = expect_context::<Models>();
     let ids = Memo::new(move |_| models.models.with(|all| all.iter().map(|m| m.id.clone()).collect::<Vec<_>>()));
     let general = move || models.words.with(|w| w.as_ref().filter(|w| w.0.is_none()).map(|w| w.1.clone()));
     view! {
-        <dialog
-            class="dialog models"
-            id="models"
-            data-memory=move || models.memory.get().to_string()
-            aria-labelledby="models-title"
-            node_ref=dialog
-            on:close=move |_| models.open.set(false)
-            // The page's own use of the key, to stop an answer, is not meant here.
-            on:keydown=move |event: ev::KeyboardEvent| {
-                if event.key() == "Escape" {
-                    event.stop_propagation();
-                }
-            }
-        >
-            <header class="dialog-header">
-                <h2 id="models-title">{words::MODELS}</h2>
-                <button type="button" class="button" id="models-close" on:click=move |_| models.open.set(false)>
-                    {words::CLOSE}
-                </button>
-            </header>
-            <p class="quiet">{words::INTRO}</p>
-            <ul class="models-list">
-                <Shipped/>
-                <For each=move || ids.get() key=|id| id.clone() let:id>
-                    <Row id/>
-                </For>
-            </ul>
-            <Show when=move || ids.with(Vec::is_empty)>
-                <p class="quiet">{words::NONE}</p>
-            </Show>
-            <Add/>
-            <p class="models-words" id="models-words" role="status">{general}</p>
-            <p class="quiet" id="models-storage">
-                {move || models.storage.get().map(|storage| words::storage(&storage))}
-            </p>
-        </dialog>
+        <p class="quiet">{words::INTRO}</p>
+        <ul class="models-list">
+            <Shipped/>
+            <For each=move || ids.get() key=|id| id.clone() let:id>
+                <Row id/>
+            </For>
+        </ul>
+        <Show when=move || ids.with(Vec::is_empty)>
+            <p class="quiet">{words::NONE}</p>
+        </Show>
+        <Add/>
+        <p class="models-words" id="models-words" role="status">{general}</p>
+        <p class="quiet" id="models-storage" data-memory=move || models.memory.get().to_string()>
+            {move || models.storage.get().map(|storage| words::storage(&storage))}
+        </p>
     }
 }
 

@@ -1,9 +1,8 @@
 //! The texts of the list of conversations.
 
 pub const LIST: &str = "Conversations";
-pub const NEW: &str = "New conversation";
 pub const SEARCH: &str = "Search conversations";
-pub const NONE: &str = "Conversations are kept here, on this device.";
+pub const NONE: &str = "Conversations are kept here, on this device; those of a private window until it is closed.";
 pub const NOT_FOUND: &str = "No conversation holds these words.";
 pub const RENAME: &str = "Rename";
 pub const NAME: &str = "Title of the conversation";

@@ -8,7 +8,7 @@ pub const BENCH: &str = "Measure the speed";
 pub const NOT_SAID: &str = "not said";
 pub const NO_ANSWER: &str = "no answer yet";
 pub const NO_ADAPTER: &str = "there, but without an adapter: check the browser's graphics settings";
-pub const NO_WEBGPU: &str = "not there: use Chrome or Edge 123 or later";
+pub const NO_WEBGPU: &str = "not there: use Chrome or Edge 123 or later; until then the model runs on the processor";
 
 /// Who judges the model's tokens.
 pub fn judge(judge: crate::judge::Judge) -> &'static str {

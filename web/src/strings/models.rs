@@ -125,7 +125,7 @@ pub fn storage(storage: &StorageUse) -> String {
     let kept = if storage.persistent {
         "kept until you remove it"
     } else {
-        "may be cleared by the browser when space gets short"
+        "may be cleared by the browser when space gets short, or when a private window is closed"
     };
     match storage.quota {
         Some(quota) => format!("Storage: {used} of {} used, {kept}.", amount::bytes(quota)),

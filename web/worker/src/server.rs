@@ -2,7 +2,7 @@
 
 use crate::told::{Errand, ToldHttp};
 use citer_core::message::{FromWorker, ServerAddress, Turn};
-use citer_core::{Capabilities, RemoteError, RemoteModel, RemoteToken, TokenId};
+use citer_core::{Capabilities, RemoteError, RemoteModel, RemoteToken, Sampling, TokenId};
 use citer_remote::{Http, Policy, Remote, Servers, SharedVocabulary};
 use std::rc::Rc;
 use std::time::Duration;
@@ -94,6 +94,10 @@ impl Server {
 }
 
 impl RemoteModel for Server {
+    fn sample(&mut self, sampling: Sampling) {
+        self.servers.sample(sampling);
+    }
+
     async fn next_token(&mut self, prefix: &[TokenId]) -> Result<RemoteToken, RemoteError> {
         self.errand.requests.borrow_mut().clear();
         *self.errand.last.borrow_mut() = None;

@@ -1,23 +1,20 @@
 //! Loading a model of the library: its weights are read from storage tensor by tensor.
 
+use crate::device::{self, Device};
 use crate::download::download;
-use crate::engine::{Loaded, loading};
+use crate::engine::{CONTEXT, LoadFailure, Loaded, loading};
 use crate::library::{opfs::Opfs, stored_folder::StoredFolder};
-use crate::{memory, remembered};
+use crate::memory;
 use citer_core::message::EngineInfo;
 use citer_core::{LocalModel, RoutedDecoder, Settings};
 use citer_files::{ModelFiles, folder::Folder, model_files};
 use citer_library::{Library, StorageError};
-use citer_lm::Gpu;
 use citer_lm::entropy::{ENTROPY_CARD, EntropyCard};
-use citer_lm::fused::{self, Options, Parts};
 use citer_lm::hash::sha256;
 use citer_lm::pair::{ROUTER, ROUTER_CARD, RouterCard};
+use citer_lm::parts::Parts;
 use citer_lm::router_file::RouterFile;
 use web_time::Instant;
-
-/// Most tokens in a conversation: the KV cache is allocated for all of them at once.
-const CONTEXT: usize = 4096;
 
 /// A router with its card and the SHA-256 of its weights.
 struct Router {
@@ -28,7 +25,7 @@ struct Router {
 
 /// Loads the complete model `id` and runs it once, with the router that belongs to it: its own, or the shipped one where
 /// that was trained for it. Without one the entropy of its next token, calibrated on the shipped pair, stands in for it.
-pub async fn load(id: &str, models_url: &str) -> Result<Loaded, String> {
+pub async fn load(id: &str, models_url: &str) -> Result<Loaded, LoadFailure> {
     let begun = Instant::now();
     loading("Opening the stored model", 0.0);
     let storage = Opfs::open().await.map_err(|e: StorageError| e.to_string())?;
@@ -41,8 +38,8 @@ pub async fn load(id: &str, models_url: &str) -> Result<Loaded, String> {
         files.and_then(ModelFiles::new).map_err(|e| e.to_string())?;
     let weights = folder.weights_sha256().unwrap_or_default();
     let router = router(&folder, models_url, [&weights, tokenizer.sha256()], config.hidden_size).await?;
-    loading("Opening the graphics device", 0.2);
-    let gpu = Gpu::open().await.map_err(|e| e.to_string())?;
+    loading("Opening the device", 0.2);
+    let device = Device::open().await?;
     let parameters = config.parameters();
     let has_router = router.is_some();
     let (router, stand_in, threshold, hash) = match router {
@@ -53,23 +50,23 @@ pub async fn load(id: &str, models_url: &str) -> Result<Loaded, String> {
         },
     };
     let parts = Parts { config, tokenizer, format, router };
-    let tuning = remembered::tuning(&gpu, &weights).await;
-    let options = Options { capacity: CONTEXT, tuning, ..Options::default() };
     let progress = |share: f32| loading("Loading the model", 0.25 + 0.5 * share);
-    let mut engine = fused::open(&gpu, parts, &*tensors, options, progress).await.map_err(|e| e.to_string())?;
+    let mut engine = device.load(parts, &*tensors, &weights, CONTEXT, progress).await?;
     engine.stand_in = stand_in;
-    let remembered = remembered::keep(&gpu, &weights, &mut engine, tuning).await;
+    let remembered = device.remembered();
     loading("Ready", 1.0);
     let info = EngineInfo {
         model: folder.manifest.source.name(),
         parameters,
-        adapter: gpu.name.clone(),
+        adapter: device.name(),
+        on_processor: device::ON_PROCESSOR,
         threshold,
         load_ms: begun.elapsed().as_secs_f64() * 1000.0,
         context: engine.capacity(),
         end_token: engine.format().end,
         has_router,
         by_entropy: stand_in.is_some(),
+        has_system: engine.format().has_system,
         memory: memory::size().unwrap_or_default(),
     };
     Ok(Loaded { engine, decoder: RoutedDecoder::new(), info, hashes: [weights, hash], remembered })

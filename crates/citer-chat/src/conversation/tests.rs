@@ -11,6 +11,7 @@ pub(crate) fn token(index: usize, text: &str, source: Source) -> Token {
         source,
         score: if source == Source::Local { 0.75 } else { 0.25 },
         threshold: 0.5,
+        own: None,
         local: vec![],
         remote: vec![],
         compute_ms: 1.0,
@@ -176,4 +177,37 @@ fn titles_are_the_first_question_cut_short_or_the_given_name() {
     assert!(chat.title().chars().count() <= TITLE + 1 && chat.title().ends_with('…'), "{}", chat.title());
     chat.name = "Mine".into();
     assert_eq!(chat.title(), "Mine");
+}
+
+#[test]
+fn a_system_prompt_comes_first_and_an_answer_keeps_the_one_it_began_with() {
+    let mut chat = Conversation::default();
+    chat.settings.system = " Be brief.\n".into();
+    chat.ask(1, "why?", 1);
+    let roles = |request: &Request| request.turns.iter().map(|turn| turn.role).collect::<Vec<_>>();
+    let waiting = chat.waiting(true).unwrap();
+    assert_eq!((roles(&waiting), waiting.turns[0].content.trim()), (vec![Role::System, Role::User], "Be brief."));
+    answered(&mut chat, 1, &[token(0, "so", Source::Local)]);
+    assert_eq!(chat.last().unwrap().system, "Be brief.");
+    chat.ask(2, "and?", 2);
+    assert_eq!(
+        roles(&chat.waiting(true).unwrap()),
+        [Role::System, Role::User, Role::Assistant, Role::User],
+        "it is told once"
+    );
+    assert_eq!(roles(&chat.waiting(false).unwrap()), [Role::System, Role::User]);
+    chat.begin(2, Settings::default());
+    chat.settings.system = "Rhyme.".into();
+    let interrupted = chat.interrupted(false).unwrap();
+    assert_eq!(interrupted.turns[0].content, "Be brief.", "it goes on as it was begun");
+    chat.finish(2, Finish::Stopped, trace(&[token(0, "x", Source::Local)], Finish::Stopped), 3);
+    assert!(chat.go_on(2));
+    assert_eq!(chat.waiting(false).unwrap().turns[0].content, "Be brief.");
+    chat.begin(2, Settings::default());
+    assert_eq!(chat.last().unwrap().system, "Be brief.");
+    chat.finish(2, Finish::End, trace(&[token(0, "x", Source::Local)], Finish::End), 3);
+    chat.ask_instead(2, 3, "and?", 4);
+    assert_eq!(chat.waiting(false).unwrap().turns[0].content, "Rhyme.");
+    chat.settings.system = "  ".into();
+    assert_eq!(roles(&chat.waiting(false).unwrap()), [Role::User]);
 }

@@ -57,6 +57,11 @@ fn plain_text_stays_as_it_is() {
 fn the_parts_of_markdown_are_found() {
     for (source, wanted) in [
         ("# A *b* **c**", "Heading(1)(A Emphasis(b) Strong(c))"),
+        // A reader who jumps from heading to heading misses no level.
+        (
+            "### A\n###### B\n#### C\n## D\n# E\n### F",
+            "Heading(1)(A)Heading(2)(B)Heading(2)(C)Heading(1)(D)Heading(1)(E)Heading(2)(F)",
+        ),
         ("- a\n- b", "List(None)(Item(a)Item(b))"),
         ("3. a", "List(Some(3))(Item(a))"),
         ("- [x] a", "List(None)(Item(Task(true)a))"),

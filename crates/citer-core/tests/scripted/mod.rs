@@ -45,9 +45,11 @@ async fn pause() {
 }
 
 /// What the SLM of `seed` says after `context`.
-pub fn slm_step(seed: u64, context: &[TokenId]) -> LocalStep {
+pub fn slm_step(seed: u64, sampling: Sampling, context: &[TokenId]) -> LocalStep {
     let random = mix(seed, context);
-    let token = (random % VOCAB as u64) as TokenId;
+    // What is drawn depends on the context, the seed and the place.
+    let drawn = if sampling.draws() { mix(sampling.seed, &[context.len() as TokenId]) } else { 0 };
+    let token = ((random ^ drawn) % VOCAB as u64) as TokenId;
     let score = match random >> 60 {
         0 => f32::NAN,
         _ => ((random >> 40) & 0xFF) as f32 / 255.0,
@@ -62,6 +64,7 @@ pub struct Lost;
 
 pub struct ScriptedLocal {
     pub seed: u64,
+    pub sampling: Sampling,
     pub capacity: usize,
     /// What was really fed, and forgotten by `truncate`.
     pub cache: Vec<TokenId>,
@@ -77,12 +80,26 @@ pub struct ScriptedLocal {
 
 impl ScriptedLocal {
     pub fn new(seed: u64) -> Self {
-        Self { seed, capacity: 400, cache: vec![], contexts: vec![], fed: vec![], fail_at: None, stop_at: None }
+        let sampling = Sampling::GREEDY;
+        Self {
+            seed,
+            sampling,
+            capacity: 400,
+            cache: vec![],
+            contexts: vec![],
+            fed: vec![],
+            fail_at: None,
+            stop_at: None,
+        }
     }
 }
 
 impl LocalModel for ScriptedLocal {
     type Error = Lost;
+
+    fn sample(&mut self, sampling: Sampling) {
+        self.sampling = sampling;
+    }
 
     async fn feed(&mut self, tokens: &[TokenId]) -> Result<LocalStep, Lost> {
         assert!(!tokens.is_empty(), "a feed needs a token");
@@ -100,7 +117,7 @@ impl LocalModel for ScriptedLocal {
         self.cache.extend(tokens);
         assert!(self.cache.len() <= self.capacity, "more tokens than the cache holds");
         self.contexts.push(self.cache.clone());
-        Ok(slm_step(self.seed, &self.cache))
+        Ok(slm_step(self.seed, self.sampling, &self.cache))
     }
 
     fn position(&self) -> usize {
@@ -147,6 +164,7 @@ pub struct ScriptedRemote {
     pub script: Script,
     /// The SLM's seed, for answers that agree.
     pub slm: u64,
+    pub sampling: Sampling,
     /// Each request's prefix and what came back.
     pub log: Vec<(Vec<TokenId>, Reply)>,
     /// Raise the flag while this request (counted from 0) is under way.
@@ -159,7 +177,7 @@ pub struct ScriptedRemote {
 
 impl ScriptedRemote {
     pub fn new(script: Script, slm: u64) -> Self {
-        Self { script, slm, log: vec![], stop_at: None, slow: 1, rest: vec![] }
+        Self { script, slm, sampling: Sampling::GREEDY, log: vec![], stop_at: None, slow: 1, rest: vec![] }
     }
 
     fn reply(&self, prefix: &[TokenId]) -> Reply {
@@ -178,7 +196,7 @@ impl ScriptedRemote {
                 ..RemoteToken::default()
             })
         };
-        let agreed = slm_step(self.slm, prefix).token;
+        let agreed = slm_step(self.slm, self.sampling, prefix).token;
         match &self.script {
             Script::Agreeing => say(agreed),
             Script::Failing(error) => Err(error.clone()),
@@ -203,6 +221,10 @@ impl ScriptedRemote {
 }
 
 impl RemoteModel for ScriptedRemote {
+    fn sample(&mut self, sampling: Sampling) {
+        self.sampling = sampling;
+    }
+
     async fn next_token(&mut self, prefix: &[TokenId]) -> Reply {
         if let Some((_, flag)) = self.stop_at.as_ref().filter(|(at, _)| *at == self.log.len()) {
             flag.stop();
@@ -238,7 +260,7 @@ pub fn verify(prompt: &[TokenId], settings: &Settings, answer: &Answer, slm: u64
     let (mut failures, mut answered) = (0, 0);
     let mut bytes = Vec::new();
     for (place, event) in answer.events.iter().enumerate() {
-        let step = slm_step(slm, &context);
+        let step = slm_step(slm, settings.sampling, &context);
         let critical = match settings.mode {
             Mode::LocalOnly => false,
             Mode::Router => step.score.is_nan() || step.score < settings.threshold,

@@ -1,10 +1,8 @@
 //! A server on the loopback over a scripted model, and a client for it.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use citer_core::{TokenId, message::Role, message::Turn};
-use citer_serve::{
-    Backend, BackendError, ModelInfo, Row, Running, Sampling, ServeConfig, Step, prefix_tree::BLOCK, serve,
-};
+use citer_core::{Sampling, TokenId, message::Role, message::Turn};
+use citer_serve::{Backend, BackendError, ModelInfo, Row, Running, ServeConfig, Step, prefix_tree::BLOCK, serve};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::Value;
 use std::{
@@ -103,7 +101,8 @@ impl Scripted {
         match question {
             Some(place) => self.script.get(after(place)).copied().unwrap_or(END),
             None if sampling.temperature > 0.0 => {
-                letter((sampling.seed ^ cache.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32)
+                let nucleus = u64::from(sampling.top_p.to_bits() ^ 1f32.to_bits());
+                letter((sampling.seed ^ cache.len() as u64 ^ nucleus).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32)
             }
             None => letter(cache.iter().fold(7, |sum, id| sum * 31 % 1_000_003 + u64::from(*id))),
         }
@@ -125,7 +124,7 @@ impl Backend for Scripted {
     fn conversation(&self, turns: &[Turn]) -> Result<Vec<TokenId>, BackendError> {
         let mut ids = Vec::new();
         for turn in turns {
-            ids.push(if turn.role == Role::User { USER } else { ASSISTANT });
+            ids.push(if turn.role == Role::Assistant { ASSISTANT } else { USER });
             ids.extend(bytes(&turn.content));
         }
         ids.push(ASSISTANT);

@@ -1,8 +1,8 @@
 //! What this machine has: limits of the graphics adapter, memory and storage, as far as the browser tells.
 
+use crate::device;
 use citer_core::library::StorageUse;
 use citer_library::{Machine, room};
-use citer_lm::{Gpu, Probe};
 use js_sys::{Function, Promise, Reflect};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -13,12 +13,32 @@ const GIB: f64 = 1_073_741_824.0;
 /// The share of the memory that a model may take: the system and other pages need the rest.
 const SHARE: f64 = 0.5;
 
-fn get(object: &JsValue, name: &str) -> JsValue {
+/// What the engine's device allows.
+pub struct Limits {
+    /// Bytes of memory that a model may take, where the device says so.
+    pub memory: Option<u64>,
+    /// Largest buffer.
+    pub max_buffer: u64,
+    /// Largest part of a buffer that a kernel may see.
+    pub max_binding: u64,
+}
+
+/// What a decode step costs.
+#[derive(Clone, Copy)]
+pub struct Speed {
+    /// Bytes of weights a second.
+    pub bytes_per_s: f64,
+    /// Seconds of a kernel that reads nothing.
+    pub kernel_s: f64,
+}
+
+/// A property of a JavaScript object.
+pub fn get(object: &JsValue, name: &str) -> JsValue {
     Reflect::get(object, &name.into()).unwrap_or_default()
 }
 
 /// Calls the method `name`, where there is one, and waits for its promise.
-async fn call(object: &JsValue, name: &str) -> Option<JsValue> {
+pub async fn call(object: &JsValue, name: &str) -> Option<JsValue> {
     let method: Function = get(object, name).dyn_into().ok()?;
     let promise: Promise = method.call0(object).ok()?.dyn_into().ok()?;
     JsFuture::from(promise).await.ok()
@@ -26,25 +46,18 @@ async fn call(object: &JsValue, name: &str) -> Option<JsValue> {
 
 /// The machine, with `storage` already asked for, what was used when a write was last `refused`, and `speed`, if it was
 /// measured.
-pub async fn machine(storage: &StorageUse, refused: Option<u64>, speed: Option<Probe>) -> Machine {
+pub async fn machine(storage: &StorageUse, refused: Option<u64>, speed: Option<Speed>) -> Machine {
     let navigator: JsValue = crate::scope().navigator().into();
-    let gpu = get(&navigator, "gpu");
-    let adapter = if gpu.is_object() { call(&gpu, "requestAdapter").await } else { None };
-    let limits = adapter.map(|adapter| get(&adapter, "limits")).unwrap_or_default();
-    let limit = |name: &str| if limits.is_object() { get(&limits, name).as_f64().unwrap_or(0.0) as u64 } else { 0 };
+    let limits = device::limits().await;
+    let memory = get(&navigator, "deviceMemory").as_f64().map(|gib| (gib * GIB * SHARE) as u64);
     Machine {
-        memory: get(&navigator, "deviceMemory").as_f64().map(|gib| (gib * GIB * SHARE) as u64),
-        max_buffer: limit("maxBufferSize"),
-        max_binding: limit("maxStorageBufferBindingSize"),
+        memory: [memory, limits.memory].into_iter().flatten().min(),
+        max_buffer: limits.max_buffer,
+        max_binding: limits.max_binding,
         free_storage: room(storage, refused),
         bandwidth: speed.map(|speed| speed.bytes_per_s),
         kernel_seconds: speed.map_or(0.0, |speed| speed.kernel_s),
     }
-}
-
-/// Measures what a decode step costs here, with a small synthetic model; `None` where that fails.
-pub async fn measure() -> Option<Probe> {
-    Gpu::open().await.ok()?.probe().await.ok()
 }
 
 /// How much storage is used.

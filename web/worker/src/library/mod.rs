@@ -9,6 +9,7 @@ pub mod opfs;
 pub mod stored_folder;
 pub mod wait;
 
+use crate::device::{self, device_bytes};
 use crate::{memory, post};
 use citer_core::StopFlag;
 use citer_core::library::{LibraryNews, LibraryRequest, ModelState, Obstacle, StoredModel, Verdict};
@@ -18,8 +19,6 @@ use citer_library::{
     Fetch, Library, LibraryError, Machine, Manifest, Needs, Outline, Progress, Sizes, Source, StorageError, complete,
     complete_one, verdict,
 };
-use citer_lm::fused_weights::device_bytes;
-use citer_lm::{PREFILL, Probe};
 use local_files::LocalFiles;
 use network::Network;
 use opfs::Opfs;
@@ -38,7 +37,7 @@ const REPORT_MS: u128 = 100;
 pub struct Shelf {
     busy: RefCell<BTreeMap<String, (ModelState, StopFlag)>>,
     /// What a decode step costs here, once it was measured.
-    speed: Cell<Option<Probe>>,
+    speed: Cell<Option<machine::Speed>>,
     /// Whether that was begun: once a visit.
     measured: Cell<bool>,
     /// Bytes that were used when the browser last refused to store more.
@@ -122,7 +121,7 @@ impl Shelf {
     /// Measures this machine, the first time it is asked; the verdicts then predict a speed.
     async fn measure(&self, library: &Library<Opfs>) {
         if !self.measured.replace(true) {
-            self.speed.set(machine::measure().await);
+            self.speed.set(device::measure().await);
             self.list(library).await;
         }
     }
@@ -275,7 +274,7 @@ async fn judge(library: &Library<Opfs>, manifest: &Manifest, machine: &Machine) 
     match Config::from_json(&json) {
         Ok(config) => {
             let sizes = sizes.unwrap_or_else(|| Sizes::even(&config, weights));
-            Some(verdict(&Needs::of(&config, &sizes, CONTEXT, PREFILL as u64, missing), machine))
+            Some(verdict(&Needs::of(&config, &sizes, CONTEXT, device::CHUNK as u64, missing), machine))
         }
         Err(error) => unsupported(error.to_string()),
     }

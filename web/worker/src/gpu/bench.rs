@@ -1,6 +1,6 @@
 //! The benchmark in the browser: the same report as `citer bench`.
 
-use crate::calls;
+use super::calls;
 use crate::download::download;
 use crate::engine::{loading, shipped};
 use crate::memory;

@@ -1,25 +1,32 @@
-//! The engine worker: runs the SLM, the router and the routed decoder off the page's thread.
+//! The engine worker: runs the SLM, the router and the routed decoder off the page's thread, on WebGPU or, in a program of
+//! its own, on the processor.
 
 mod answer;
-mod bench;
-mod calls;
+#[cfg(all(feature = "cpu", not(feature = "gpu")))]
+mod cpu;
 mod download;
 mod engine;
+#[cfg(feature = "gpu")]
+mod gpu;
 mod library;
 mod memory;
 mod ownership;
-mod remembered;
 mod server;
 mod stored;
 mod told;
 
+/// Where this program's engine runs.
+#[cfg(all(feature = "cpu", not(feature = "gpu")))]
+use cpu as device;
+#[cfg(feature = "gpu")]
+use gpu as device;
+
 use answer::Request;
 use citer_core::StopFlag;
-use citer_core::message::{FromWorker, Kernel, ServerAddress, ToWorker};
+use citer_core::message::{FromWorker, ServerAddress, ToWorker};
 use citer_core::revival::{Death, Fault};
 use citer_files::LocalVocabulary;
 use citer_lm::bench::Plan;
-use citer_lm::{Engine, Trial};
 use citer_remote::SharedVocabulary;
 use engine::Loaded;
 use futures::future::join;
@@ -62,7 +69,8 @@ fn post(message: &FromWorker) {
     }
 }
 
-fn main() {
+/// Runs the worker: hears the page until it ends.
+pub fn run() {
     run_constructors_once();
     report_failures();
     let state = Shared::default();
@@ -106,8 +114,8 @@ async fn handle(state: Shared, message: ToWorker, files: Vec<File>) {
             match loading {
                 Ok(mut loaded) => {
                     let info = loaded.info.clone();
-                    let remembered = loaded.remembered;
-                    post(&FromWorker::Kernels { kernels: kernels(&mut loaded.engine), remembered });
+                    let (kernels, remembered) = (device::kernels(&mut loaded.engine), loaded.remembered);
+                    post(&FromWorker::Kernels { kernels, remembered });
                     let vocabulary = LocalVocabulary::new(loaded.engine.shared_tokenizer(), loaded.engine.format());
                     state.borrow_mut().vocabulary = Some(Arc::new(vocabulary));
                     state.borrow_mut().loaded = Some(loaded);
@@ -115,7 +123,7 @@ async fn handle(state: Shared, message: ToWorker, files: Vec<File>) {
                     settle(&state, server).await;
                     post(&FromWorker::Ready(info));
                 }
-                Err(error) => post(&FromWorker::Failed { answer: None, error }),
+                Err(failure) => post(&failure.into()),
             }
         }
         ToWorker::Probe => {
@@ -146,7 +154,7 @@ async fn handle(state: Shared, message: ToWorker, files: Vec<File>) {
             let plan = Plan { contexts, decode };
             let ownership = state.borrow().ownership.clone();
             ownership.obtain().await;
-            match bench::run(&models_url, model_url.as_deref(), &plan).await {
+            match device::bench::run(&models_url, model_url.as_deref(), &plan).await {
                 Ok(report) => post(&FromWorker::Bench { report }),
                 Err(error) => post(&FromWorker::Failed { answer: None, error }),
             }
@@ -156,16 +164,6 @@ async fn handle(state: Shared, message: ToWorker, files: Vec<File>) {
             shelf.handle(request, files).await;
         }
     }
-}
-
-/// How the kernels were chosen, for the page's device report.
-fn kernels(engine: &mut Engine) -> Vec<Kernel> {
-    let Some(decoder) = engine.gpu() else { return Vec::new() };
-    let kernel = |trial: &_| {
-        let Trial { kernel, variant, error, micros, chosen } = trial;
-        Kernel { kernel: kernel.clone(), variant: variant.clone(), error: *error, micros: *micros, chosen: *chosen }
-    };
-    decoder.trials().iter().map(kernel).collect()
 }
 
 /// Makes an answer, or the rest of one.

@@ -1,0 +1,5 @@
+//! The engine on the processor, for devices without WebGPU.
+
+fn main() {
+    citer_worker::run();
+}

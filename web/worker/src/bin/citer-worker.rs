@@ -1,0 +1,5 @@
+//! The engine on WebGPU.
+
+fn main() {
+    citer_worker::run();
+}
