@@ -4,6 +4,7 @@ mod browser;
 mod command;
 mod demo;
 mod e2e;
+mod engine_size;
 mod failure;
 mod fuzz;
 mod lint;
@@ -68,6 +69,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
             load::run(&place, &mut steps, &load)
         }
         Request::BuildWeb => web::build(&place, &mut steps),
+        Request::EngineSize { variants } => engine_size::run(&place, &mut steps, &variants),
         Request::E2e => {
             native::build(&place, &mut steps)?;
             web::build(&place, &mut steps)?;

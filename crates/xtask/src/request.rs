@@ -17,6 +17,9 @@ Usage: cargo xtask COMMAND
                           our server and llama.cpp's under 1 to 256 conversations (1,4,16,64,256),
                           N seconds (6) and rounds (1) each, in JSON
   build-web               the page and its engine in dist/
+  engine-size [VARIANT]...
+                          size of the engine under other profiles and optimisers, in JSON: page,
+                          thin, no-lto, small, level-2, level-3 (all; 20 minutes or so each)
   shell [FOLDER]          what Trunk runs after a build: makes the page in FOLDER (dist) installable
   e2e                     the browser test alone
   memory                  peak memory while the browser downloads and loads a model of 600 MB, in JSON
@@ -35,6 +38,7 @@ pub enum Request {
     Soak { minutes: u32 },
     Load(Load),
     BuildWeb,
+    EngineSize { variants: Vec<String> },
     Shell { folder: PathBuf },
     E2e,
     Memory,
@@ -65,6 +69,9 @@ impl Request {
             },
             ["load", rest @ ..] => Ok(Self::Load(load(rest)?)),
             ["build-web"] => Ok(Self::BuildWeb),
+            ["engine-size", variants @ ..] => {
+                Ok(Self::EngineSize { variants: variants.iter().map(|name| (*name).to_owned()).collect() })
+            }
             ["e2e"] => Ok(Self::E2e),
             ["memory"] => Ok(Self::Memory),
             _ => Err(Failure::new(format!("`{}` is not a task.\n\n{HELP}", words.join(" ")))),
@@ -121,6 +128,7 @@ mod tests {
         let skip = vec!["lint".to_owned(), "e2e".to_owned()];
         assert_eq!(read("test --skip lint --skip e2e"), Ok(Request::Test { skip }));
         assert_eq!(read("shell made"), Ok(Request::Shell { folder: "made".into() }));
+        assert_eq!(read("engine-size thin"), Ok(Request::EngineSize { variants: vec!["thin".into()] }));
         assert_eq!(read("lint --all"), Ok(Request::Lint { all: true }));
         assert_eq!(read("soak"), Ok(Request::Soak { minutes: 30 }));
         assert_eq!(read("soak --minutes 2"), Ok(Request::Soak { minutes: 2 }));
