@@ -13,7 +13,7 @@ pub struct Load {
     /// Rounds of each, in turns.
     pub rounds: u32,
     /// Threads of llama.cpp, one measurement each.
-    threads: &'static str,
+    pub threads: &'static str,
 }
 
 impl Default for Load {
