@@ -1,12 +1,15 @@
 """Conformance of a server's API with the official `openai` Python client: one line per check, exit code 1 on failure.
 
-Usage: python openai_client.py http://127.0.0.1:8080   (needs `pip install openai`)
+Usage: python openai_client.py http://127.0.0.1:8080   (needs `pip install openai openapi-spec-validator`)
 """
 
+import json
 import sys
 import traceback
+import urllib.request
 
 import openai
+import openapi_spec_validator
 
 PROMPT = "What is 2 + 3?"
 IDS = {"return_token_ids": True}
@@ -20,7 +23,8 @@ def check(function):
 
 class Api:
     def __init__(self, base):
-        self.client = openai.OpenAI(base_url=base.rstrip("/").removesuffix("/v1") + "/v1", api_key="none", max_retries=0)
+        self.root = base.rstrip("/").removesuffix("/v1")
+        self.client = openai.OpenAI(base_url=self.root + "/v1", api_key="none", max_retries=0)
         self.model = self.client.models.list().data[0].id
 
     def complete(self, prompt=PROMPT, **more):
@@ -45,6 +49,14 @@ def fails(kind, call, says=""):
         assert says in str(error), f"{says!r} is not in {error}"
         return error
     raise AssertionError(f"no {kind.__name__}")
+
+
+@check
+def the_document_is_openapi(api):
+    with urllib.request.urlopen(api.root + "/openapi.json") as answer:
+        document = json.load(answer)
+    openapi_spec_validator.validate(document)
+    assert "/v1/sessions/{id}/tokens" in document["paths"]
 
 
 @check

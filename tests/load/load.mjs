@@ -1,9 +1,10 @@
 // Escalations under load: every connection is a conversation that asks for one token again and again, as a routed decoder
-// does. Prints JSON. `node load.mjs --help` lists the options.
+// does. Prints JSON, and fails where a request was not answered as it should. `node load.mjs --help` lists the options.
 import autocannon from "autocannon";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import http from "node:http";
-import { cpus, loadavg } from "node:os";
+import { cpus, loadavg, release, totalmem, type } from "node:os";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 
@@ -21,13 +22,15 @@ const { values: options } = parseArgs({
     slots: { type: "string", default: "32" },
     threads: { type: "string", default: "1,2" },
     seed: { type: "string", default: "1" },
+    out: { type: "string" },
     help: { type: "boolean", default: false },
   },
 });
 if (options.help) {
   console.log(`--citer PATH      the program (${options.citer})
 --models FOLDER   the pair (${options.models})
---python PATH     Python with requirements.txt installed: measures llama.cpp too
+--python PATH     Python with xllamacpp: measures llama.cpp too
+--out FILE        writes the JSON there too
 --gguf FILE       the same LLM for llama.cpp (citer convert web/models/llm FILE)
 --sessions LIST   conversations at once (${options.sessions})
 --seconds N       a measurement (${options.seconds}); --rounds N of each (${options.rounds}), in turns
@@ -162,11 +165,15 @@ async function withNode(address, paths, talks, server, note) {
   agent.destroy();
 }
 
+let measured = 0;
+
 async function measure(name, tool, address, sessions, turn) {
   const server = servers[name];
   const common = Array.from({ length: 16 }, random(number("seed")));
   const paths = await Promise.all(Array.from({ length: sessions }, () => server.open(address)));
-  const talks = paths.map((_, place) => new Conversation(number("seed") * 1000 + place + 1000003 * turn, common));
+  // No conversation is held twice: a server would know all of it from the first time.
+  measured++;
+  const talks = paths.map((_, place) => new Conversation(number("seed") * 1000 + place + 1000003 * measured, common));
   const times = [];
   let [bytes, wrong] = [0, 0];
   const [before, begun] = [loadavg()[0], performance.now()];
@@ -202,7 +209,19 @@ for (let turn = 0; turn < number("rounds"); turn++) {
   }
 }
 const settings = { ...options };
-for (const name of ["citer", "models", "python", "gguf", "help"]) delete settings[name];
-const environment = { cpu: cpus()[0].model, cores: cpus().length, node: process.version };
-console.log(JSON.stringify({ environment, settings, rows }, null, 1));
-process.exit(0);
+for (const name of ["citer", "models", "python", "gguf", "out", "help"]) delete settings[name];
+/** What a program says about itself, or null. */
+const told = (command, args) => (command ? execFileSync(command, args, { encoding: "utf8" }).trim() : null);
+const environment = {
+  cpu: cpus()[0].model, cores: cpus().length, memory_gb: Math.round(totalmem() / 2 ** 30),
+  system: `${type()} ${release()}`, node: process.version, date: new Date().toISOString().slice(0, 10),
+  citer: told(options.citer, ["--version"]),
+  xllamacpp: told(options.python, ["-c", "import importlib.metadata as m; print(m.version('xllamacpp'))"]),
+};
+const report = JSON.stringify({ environment, settings, rows }, null, 1);
+console.log(report);
+if (options.out) writeFileSync(options.out, report + "\n");
+// Every request of a conversation must be answered by our server; llama.cpp's is measured as it is.
+const broken = rows.filter((row) => row.escalations_per_s === 0 || (row.server === "citer" && row.wrong > 0));
+for (const row of broken) console.error(`not answered as it should: ${JSON.stringify(row)}`);
+process.exit(broken.length > 0 ? 1 : 0);

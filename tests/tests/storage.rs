@@ -3,6 +3,7 @@
 //! `cargo xtask e2e` runs it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use citer_core::trace::ENTROPY;
 use citer_tests::{
     browser::Browser,
     folder::{TemporaryFolder, copy},
@@ -51,12 +52,14 @@ async fn a_full_storage_is_said_to_be_full_and_nothing_stored_is_lost() {
     quota(&browser, &server, half).await;
     models.press("resume").await;
     models.until("it says so", |shelf| shelf.said.contains("full") && shelf.state == "partial").await;
+    models.until("what does not go on the disk does not fit", |shelf| shelf.verdict == "does-not-fit").await;
     let kept = models.stored().await;
     page.shot("storage-full").await;
     quota(&browser, &server, used.as_u64().unwrap() + (64 << 20)).await;
     models.press("resume").await;
     let done = models.until("it is complete", |shelf| shelf.state == "complete").await;
     assert_eq!(done.stored, done.bytes);
+    assert!(["runs", "slowly"].contains(&done.verdict.as_str()), "{done:?}");
     assert!(models.stored().await.len() > kept.len());
     browser.close().await;
 }
@@ -87,7 +90,7 @@ async fn a_browser_without_site_data_answers_and_says_why_it_keeps_no_models() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the built product and Chrome: `cargo xtask e2e`"]
-async fn a_file_of_this_device_is_imported_and_runs_without_a_router() {
+async fn a_file_of_this_device_is_imported_and_asks_where_it_is_unsure() {
     let folder = TemporaryFolder::new();
     let file = folder.path().join("small-q8.gguf");
     let model = shipped();
@@ -114,18 +117,46 @@ async fn a_file_of_this_device_is_imported_and_runs_without_a_router() {
     // Finding out what the server can do may have asked it something.
     let before = server.log().len();
     let help = page.script("return document.querySelector('.mode-help').textContent;", vec![]).await;
-    assert!(help.as_str().is_some_and(|help| help.contains("No router")), "{help}");
-    page.ask("What is 3 + 4?").await;
-    let answer = page.finished().await;
-    assert!(answer.sources.iter().all(|source| source == "local"), "{answer:?}");
-    assert_eq!(server.log().len(), before, "nothing is asked of the server");
+    assert!(help.as_str().is_some_and(|help| help.contains("no router") && help.contains("entropy")), "{help}");
+    models.open().await;
+    let row = "return document.querySelector('#models li[data-model-state] .model-judge')?.textContent ?? '';";
+    page.value(Duration::from_secs(10), "the model's row says so", row, |words| {
+        words.as_str().is_some_and(|words| words.contains("no router") && words.contains("entropy"))
+    })
+    .await;
+    for (scheme, width) in [("light", 1280), ("dark", 360)] {
+        page.appearance(width, 900, scheme).await;
+        page.shot(&format!("models-no-router-{scheme}-{width}")).await;
+    }
+    page.appearance(1280, 900, "light").await;
+    models.close().await;
+    // Nothing is below 0, and no entropy is sure enough for 1.
+    for (threshold, asked) in [(0.0, false), (1.0, true)] {
+        page.new_chat().await;
+        page.threshold(threshold).await;
+        page.ask("What is 3 + 4?").await;
+        let answer = page.finished().await;
+        assert!(answer.scores.iter().all(|score| (0.0..1.0).contains(score)), "{answer:?}");
+        assert!(answer.scores.iter().any(|score| *score != answer.scores[0]), "they follow the model: {answer:?}");
+        assert!(answer.sources.iter().all(|source| (source != "local") == asked), "{threshold}: {answer:?}");
+        assert_eq!(server.log().len() > before, asked, "{threshold}");
+        let trace = page.trace().await;
+        assert_eq!(trace.router.map(|router| router.name).as_deref(), Some(ENTROPY));
+    }
+    page.script("document.querySelector('article [data-token]').focus();", vec![]).await;
+    let card = "return document.querySelector('#token-card').textContent;";
+    page.value(Duration::from_secs(10), "the token's card says why", card, |words| {
+        words.as_str().is_some_and(|words| words.contains("unsure") && words.contains("entropy"))
+    })
+    .await;
+    page.shot("card-no-router").await;
     // Its fastest kernel variants are kept for the next visit.
     let script = "return (async () => {
         const engine = await (await navigator.storage.getDirectory()).getDirectoryHandle('engine');
         const files = [];
         for await (const [, file] of (await engine.getDirectoryHandle('tuning')).entries())
             files.push(JSON.parse(await (await file.getFile()).text()));
-        return files.map(tuning => tuning.decode.head.rows);
+        return files.map(record => record.tuning.decode.head.rows);
     })();";
     let kept = page.script(script, vec![]).await;
     assert!(kept.as_array().is_some_and(|kept| !kept.is_empty() && kept.iter().all(|rows| rows.is_u64())), "{kept}");
@@ -136,5 +167,65 @@ async fn a_file_of_this_device_is_imported_and_runs_without_a_router() {
     models.import(&[other]).await;
     let refused = models.until("it is refused", |shelf| !shelf.words.is_empty()).await;
     assert_eq!(refused.rows, 1, "{refused:?}");
+    browser.close().await;
+}
+
+/// What the device report says: how many kernel variants were tried, and whether they were known.
+async fn kernels(page: &Page<'_>) -> (u64, bool) {
+    let look = page.until("the engine is ready", |look| look.engine == "ready" || look.engine == "failed").await;
+    assert_eq!(look.engine, "ready", "{}", look.error);
+    page.click("#device-open").await;
+    let script = "return document.querySelector('#device-text').textContent;";
+    let told = |text: &serde_json::Value| text.as_str().is_some_and(|text| text.contains("features"));
+    let text = page.value(Duration::from_secs(30), "the report is there", script, told).await;
+    let text = text.as_str().unwrap();
+    let line = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{text}"));
+    let tried = line("kernel variants tried: ").split(',').next().unwrap().parse().unwrap();
+    (tried, line("known from an earlier visit: ") == "yes")
+}
+
+/// Rewrites every kept record of kernel variants.
+async fn rewrite(page: &Page<'_>, change: &str) {
+    let script = format!(
+        "return (async () => {{
+            const engine = await (await navigator.storage.getDirectory()).getDirectoryHandle('engine');
+            let count = 0;
+            for await (const [, file] of (await engine.getDirectoryHandle('tuning')).entries()) {{
+                const text = await (await file.getFile()).text();
+                const stream = await file.createWritable();
+                await stream.write(({change})(text));
+                await stream.close();
+                count += 1;
+            }}
+            return count;
+        }})();"
+    );
+    assert_eq!(page.script(&script, vec![]).await, json!(1), "one model was loaded on one adapter");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the built product and Chrome: `cargo xtask e2e`"]
+async fn kernel_variants_are_tried_once_unless_their_record_is_damaged_or_foreign() {
+    let server = Server::start(Some(&product::dist()));
+    let url = format!("{}/?server=none", server.url());
+    let browser = Browser::start().await;
+    let page = Page(&browser.driver);
+    page.open(&url).await;
+    let (all, known) = kernels(&page).await;
+    assert!(!known, "there was no earlier visit");
+    page.open(&url).await;
+    let (fewer, known) = kernels(&page).await;
+    assert!(known && fewer < all, "{fewer} of {all} variants are tried again");
+    // Cut short by a crash, or of another adapter.
+    for change in [
+        "text => text.slice(0, text.length / 2)",
+        "text => JSON.stringify({ ...JSON.parse(text), adapter: 'another one' })",
+    ] {
+        rewrite(&page, change).await;
+        page.open(&url).await;
+        assert_eq!(kernels(&page).await, (all, false), "{change}");
+        page.open(&url).await;
+        assert_eq!(kernels(&page).await, (fewer, true), "it is written anew after {change}");
+    }
     browser.close().await;
 }

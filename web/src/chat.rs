@@ -71,6 +71,8 @@ pub struct Chat {
     pub privacy: Privacy,
     /// The kernel variants that were tried.
     pub kernels: RwSignal<Vec<Kernel>>,
+    /// Whether the fastest of them were known from an earlier visit.
+    pub remembered: RwSignal<bool>,
     /// Tokens that are not shown yet: the page is drawn once a frame.
     fresh: StoredValue<Vec<(u64, Token)>>,
     /// Whether the conversation is stored soon.
@@ -117,6 +119,7 @@ impl Chat {
             spending: Spending::default(),
             privacy: Privacy::default(),
             kernels: RwSignal::default(),
+            remembered: RwSignal::default(),
             fresh: StoredValue::new(Vec::new()),
             is_due: StoredValue::new(false),
             told: StoredValue::new(Vec::new()),
@@ -571,7 +574,10 @@ impl Chat {
             }
             // The library and the benchmark have workers of their own.
             FromWorker::Library(_) | FromWorker::Bench { .. } | FromWorker::Request(_) => {}
-            FromWorker::Kernels { kernels } => self.kernels.set(kernels),
+            FromWorker::Kernels { kernels, remembered } => {
+                self.kernels.set(kernels);
+                self.remembered.set(remembered);
+            }
             FromWorker::Server { available, detail, .. } => self.found(available, detail),
             FromWorker::Token { answer, event, .. } if self.is_of_batch(answer) => {
                 self.revival.update_value(Revival::lives);

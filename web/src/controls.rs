@@ -3,6 +3,7 @@
 use crate::chat::{Chat, mode_name};
 use crate::engine::ServerState;
 use crate::fold::Fold;
+use crate::judge::Judge;
 use crate::privacy::LockSwitch;
 use crate::settings::{SettingsButton, SettingsDialog};
 use crate::strings;
@@ -16,8 +17,8 @@ pub fn Controls() -> impl IntoView {
     let chat = expect_context::<Chat>();
     let help = move || {
         let has_server = !chat.server.with(|server| matches!(server, ServerState::Unavailable(_)));
-        let has_router = chat.engine.with(|engine| engine.info().is_none_or(|info| info.has_router));
-        strings::mode_help(chat.mode.get(), has_server, has_router)
+        let judge = chat.engine.with(|engine| engine.info().map(Judge::of).unwrap_or_default());
+        strings::mode_help(chat.mode.get(), has_server, judge)
     };
     let settings_open = RwSignal::new(false);
     let more = Signal::derive(move || match chat.privacy.locked.get() {

@@ -3,6 +3,7 @@
 use crate::chat::Chat;
 use crate::copy::Copy;
 use crate::dialog::Dialog;
+use crate::judge::Judge;
 use crate::network::{self, Network};
 use crate::offline::{Kept, Offline};
 use crate::strings::device as words;
@@ -87,7 +88,8 @@ fn engine(chat: Chat) -> String {
             line("adapter in use", &info.adapter);
             line("loaded in", &amount::time(info.load_ms));
             line("context", &info.context.to_string());
-            line("threshold of the router's card", &info.threshold.to_string());
+            line("tokens judged by", words::judge(Judge::of(info)));
+            line("recommended threshold", &info.threshold.to_string());
         }
     });
     line("speed of the last answer", &meter::speed(chat).unwrap_or_else(|| words::NO_ANSWER.into()));
@@ -95,6 +97,7 @@ fn engine(chat: Chat) -> String {
     chat.kernels.with(|kernels| {
         let wrong = kernels.iter().filter(|kernel| kernel.error > 1.0).count();
         line("kernel variants tried", &format!("{}, {wrong} of them wrong and not used", kernels.len()));
+        line("known from an earlier visit", if chat.remembered.get() { "yes" } else { "no" });
         kernels.iter().for_each(|kernel| line("kernel", &of_kernel(kernel)));
     });
     out

@@ -13,6 +13,7 @@ pub mod processor;
 pub mod settings;
 pub mod shell;
 
+use crate::judge::Judge;
 use citer_core::{Finish, ForcedReason, Mode, Source};
 use citer_tasks::Family;
 
@@ -126,12 +127,16 @@ pub fn sentence(error: &str) -> String {
 }
 
 /// What leaves the device in this mode.
-pub fn mode_help(mode: Mode, has_server: bool, has_router: bool) -> &'static str {
+pub fn mode_help(mode: Mode, has_server: bool, judge: Judge) -> &'static str {
     match (mode, has_server) {
         (Mode::LocalOnly, _) => "Nothing you type leaves this device.",
         (_, false) => "The LLM is not there, so all tokens are made on this device.",
-        (Mode::Router, true) if !has_router => {
+        (Mode::Router, true) if judge == Judge::Nobody => {
             "No router was trained for this model: all tokens are made on this device, and nothing is asked of the LLM."
+        }
+        (Mode::Router, true) if judge == Judge::Entropy => {
+            "This model has no router: where it is unsure of a token (entropy, calibrated on the shipped pair), the question \
+            and the answer so far go to the LLM's server."
         }
         (Mode::Router, true) => "For a doubtful token, the question and the answer so far go to the LLM's server.",
         (Mode::RemoteOnly, true) => "The question and the answer go to the LLM's server.",

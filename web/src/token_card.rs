@@ -1,6 +1,7 @@
 //! The token card: who made a token, why, what both models thought, and what it cost. One element for all tokens.
 
 use crate::chat::Chat;
+use crate::judge::Judge;
 use crate::{amount, strings};
 use citer_chat::Token;
 use citer_core::prices::Prices;
@@ -51,13 +52,17 @@ pub fn TokenCard() -> impl IntoView {
     let place = move || shown.with(|shown| shown.as_ref().map(|shown| shown.place.clone()).unwrap_or_default());
     let contents = move || {
         let shown = shown.get()?;
-        let (token, mode) = chat.conversation.with_untracked(|c| {
+        let (token, mode, judge) = chat.conversation.with_untracked(|c| {
             let exchange = c.get(shown.answer)?;
             let mode = exchange.settings.as_ref().map(|settings| settings.mode).unwrap_or_default();
-            Some((exchange.tokens.get(shown.index).cloned()?, mode))
+            let judge = exchange.trace.as_ref().map(|trace| Judge::named(trace.router.as_ref()));
+            Some((exchange.tokens.get(shown.index).cloned()?, mode, judge))
         })?;
-        let end = chat.engine.with_untracked(|engine| engine.info().map(|info| info.end_token));
-        Some(contents(&token, mode, &untrack(|| chat.endpoints.prices()), end))
+        let (end, now) = chat.engine.with_untracked(|engine| {
+            engine.info().map_or((None, Judge::default()), |info| (Some(info.end_token), Judge::of(info)))
+        });
+        // An answer in progress has no record yet: what runs now makes it.
+        Some(contents(&token, mode, judge.unwrap_or(now), &untrack(|| chat.endpoints.prices()), end))
     };
     view! {
         <div class="card" id="token-card" role="tooltip" style=place hidden=move || shown.with(Option::is_none)>
@@ -66,9 +71,9 @@ pub fn TokenCard() -> impl IntoView {
     }
 }
 
-fn contents(token: &Token, mode: Mode, prices: &Prices, end: Option<TokenId>) -> impl IntoView + use<> {
+fn contents(token: &Token, mode: Mode, judge: Judge, prices: &Prices, end: Option<TokenId>) -> impl IntoView + use<> {
     let event = &token.event;
-    let why = strings::answer::why(event.source, mode);
+    let why = strings::answer::why(event.source, mode, judge);
     let critical = event.score < event.threshold;
     let scale = format!("--score:{};--threshold:{}", event.score, event.threshold);
     let asked = event.source.was_asked();

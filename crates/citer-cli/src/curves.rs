@@ -2,7 +2,7 @@
 
 use crate::train::{BASELINES, FIRST, ROUNDS};
 use crate::{Failure, eval::Args};
-use citer_lm::{Config, Router, RouterCard, hash::sha256, pair};
+use citer_lm::{Config, EntropyCard, Router, RouterCard, entropy::ENTROPY_CARD, hash::sha256, pair};
 use citer_tasks::{Question, Split, suite};
 use citer_train::bootstrap::Interval;
 use citer_train::evaluate::Report;
@@ -35,6 +35,9 @@ pub fn run(
             |e: std::io::Error| format!("{}: {e}; run `citer train` first, it writes the baselines", path.display());
         Ok(Router::load(config.hidden_size, &std::fs::read(&path).map_err(advice)?, workers.device)?)
     };
+    let path = args.pair.router_place().join(ENTROPY_CARD);
+    let advice = |e: std::io::Error| format!("{}: {e}; run `citer train` first, it writes it", path.display());
+    let entropy = EntropyCard::parse(&std::fs::read(&path).map_err(advice)?)?;
     let mut named = vec![(OURS, Signal::Router(router.clone())), ("CITER round 1", Signal::Router(fitted(FIRST)?))];
     for (file, name, objective) in BASELINES {
         let signal = if objective == Objective::Query { Signal::Query } else { Signal::Router };
@@ -43,7 +46,7 @@ pub fn run(
     named.extend([
         ("max probability", Signal::Peak),
         ("margin", Signal::Margin),
-        ("entropy", Signal::Entropy),
+        ("entropy", Signal::Entropy(entropy.score)),
         ("random", Signal::Random { seed: args.seed }),
     ]);
     // Where on its curve a policy is measured; with files their own questions tell it, whose answers play no part in it.

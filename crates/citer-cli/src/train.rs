@@ -1,15 +1,17 @@
-//! `citer train`: labels states, fits and calibrates the router in rounds, and chooses its threshold.
+//! `citer train`: labels states, fits and calibrates the router and what stands in for one, in rounds, and chooses their
+//! thresholds.
 
 use crate::data::{Data, disjoint, hold_out, report_skips};
 use crate::label::{shower, training_suite};
 use crate::{Failure, pair::Pair, shutdown::Interrupted};
 use citer_lm::pair::{ROUTER, ROUTER_CARD, RouterCard};
-use citer_lm::{Router, RouterTraining, ThresholdAt, hash::sha256};
+use citer_lm::{EntropyCard, Router, RouterTraining, ThresholdAt, entropy::ENTROPY_CARD, hash::sha256};
 use citer_tasks::{Question, Split, suite};
 use citer_train::fit::{Charge, Objective, fit};
 use citer_train::label::Rule;
 use citer_train::labelling::Job;
-use citer_train::rounds::{Plan, Record, Target, Trained, train};
+use citer_train::rounds::{Operating, Plan, Record, Target, Trained, train};
+use citer_train::stand_in::StandIn;
 use citer_train::store::{Store, digest, write};
 use citer_train::{recipes, workers::Workers};
 use std::path::{Path, PathBuf};
@@ -203,18 +205,7 @@ fn export(
             data: source.into(),
             data_sha256: digest(questions),
         },
-        thresholds: round
-            .operating
-            .iter()
-            .map(|o| ThresholdAt {
-                threshold: o.threshold,
-                remote: o.remote.value,
-                accuracy: o.accuracy.value,
-                calls: o.cost.calls,
-                bytes: o.cost.bytes_stateless,
-                usd: o.cost.usd_stateless,
-            })
-            .collect(),
+        thresholds: round.operating.iter().map(at).collect(),
     };
     let place = args.pair.router_place();
     let path = place.join(ROUTER);
@@ -227,7 +218,41 @@ fn export(
         "round {}: threshold {:.4} gives {} remote tokens and {} right answers on validation questions",
         trained.best, chosen.threshold, chosen.remote, chosen.accuracy
     );
+    let StandIn { score, states, error, operating } = &trained.stand_in;
+    let Some(chosen) = args.target().threshold(operating) else {
+        return Err("no threshold was measured: ask for validation questions".into());
+    };
+    let card = EntropyCard {
+        score: *score,
+        threshold: chosen.threshold as f32,
+        validation_share: chosen.remote.value as f32,
+        calibration_error: *error,
+        states: *states,
+        slm_sha256: sha256(&workers.slm.weights),
+        llm: workers.llm.name(),
+        data: source.into(),
+        data_sha256: digest(questions),
+        thresholds: operating.iter().map(at).collect(),
+    };
+    write(&place.join(ENTROPY_CARD), (serde_json::to_string_pretty(&card)? + "\n").as_bytes())?;
+    println!(
+        "entropy in place of a router: calibration error {error:.4}; threshold {:.4} gives {} remote tokens and {} right \
+        answers",
+        chosen.threshold, chosen.remote, chosen.accuracy
+    );
     Ok(())
+}
+
+/// A threshold, for a card.
+fn at(operating: &Operating) -> ThresholdAt {
+    ThresholdAt {
+        threshold: operating.threshold,
+        remote: operating.remote.value,
+        accuracy: operating.accuracy.value,
+        calls: operating.cost.calls,
+        bytes: operating.cost.bytes_stateless,
+        usd: operating.cost.usd_stateless,
+    }
 }
 
 /// An objective in words, for the card.

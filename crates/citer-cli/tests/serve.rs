@@ -52,10 +52,15 @@ impl Server {
 
     /// Sends a request and returns the open connection.
     fn begin(&self, method: &str, path: &str, body: &Value) -> TcpStream {
+        self.begin_with("", method, path, body)
+    }
+
+    /// The same with more headers, each a whole line.
+    fn begin_with(&self, headers: &str, method: &str, path: &str, body: &Value) -> TcpStream {
         let body = body.to_string();
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n",
             body.len()
         );
         stream.write_all((head + &body).as_bytes()).unwrap();
@@ -185,4 +190,55 @@ fn with_a_certificate_the_decoder_speaks_http_2_to_it() {
     for file in [cert, key] {
         std::fs::remove_file(file).unwrap();
     }
+}
+
+/// A key for the tests alone, and its hash.
+const KEY: &str = "citer_only_for_the_test";
+const HASH: &str = "02aa602a18f56c21674cd364580c7be8f3850f8b3170f6d16c16fdca64ad99db";
+
+#[test]
+fn what_a_key_used_of_the_day_outlives_a_killed_server_and_one_that_was_asked_to_end() {
+    let folder = std::env::temp_dir().join(format!("citer-spending-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (config, kept) = (folder.join("gateway.toml"), folder.join("spending.json"));
+    let settings = format!("spending = {kept:?}\n[[keys]]\nname = \"ann\"\nsha256 = \"{HASH}\"\ntokens_per_day = 60\n");
+    std::fs::write(&config, settings).unwrap();
+    let arguments = ["--config", config.to_str().unwrap()];
+    let ask = |server: &Server, first: u32| {
+        let headers = format!("authorization: Bearer {KEY}\r\n");
+        let prompt: Vec<u32> = (first..first + 30).collect();
+        finish(server.begin_with(&headers, "POST", TEXT, &json!({"prompt": prompt, "max_tokens": 1})))
+    };
+    let used = || {
+        let file: Value = serde_json::from_slice(&std::fs::read(&kept).unwrap()).unwrap();
+        file["tokens"][HASH].as_u64().unwrap_or(0)
+    };
+    let mut server = start("127.0.0.1:0", &arguments);
+    assert_eq!(ask(&server, 10).0, 200);
+    while used() < 31 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    server.signal("-KILL");
+    server.child.wait().unwrap();
+
+    let mut server = start("127.0.0.1:0", &arguments);
+    assert_eq!(ask(&server, 50).0, 200, "half of the day's tokens are left");
+    server.signal("-TERM");
+    assert!(server.child.wait().unwrap().success());
+    assert_eq!(used(), 62);
+
+    let server = start("127.0.0.1:0", &arguments);
+    let (status, answer) = ask(&server, 90);
+    assert_eq!((status, &answer["error"]["code"]), (429, &json!("budget_exhausted")));
+    drop(server);
+    // A key is named by its hash alone, and a damaged file does not make budgets free.
+    let text = std::fs::read_to_string(&kept).unwrap();
+    assert!(!text.contains(KEY) && !text.contains("ann"), "{text}");
+    std::fs::write(&kept, &text[..text.len() / 2]).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_citer"));
+    command.args(["serve", "--listen", "127.0.0.1:0", "--models"]).arg(models()).args(arguments);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("spending.json") && said.contains("or remove it"), "{said}");
+    std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -89,6 +89,13 @@ pub enum Obstacle {
     },
 }
 
+/// Tokens a second of decode steps that read `bytes` and run `kernels`, on an adapter that goes through `bytes_per_s` and
+/// takes `kernel_s` for a kernel besides; `None` where that was not measured.
+pub fn tokens_per_second(bytes: u64, kernels: u64, bytes_per_s: f64, kernel_s: f64) -> Option<f64> {
+    let known = bytes_per_s.is_finite() && bytes_per_s > 0.0;
+    known.then(|| 1.0 / (bytes as f64 / bytes_per_s + (kernels as f64 * kernel_s).max(1e-6)))
+}
+
 /// How much of the browser's storage is used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StorageUse {

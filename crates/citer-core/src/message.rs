@@ -154,10 +154,13 @@ pub enum FromWorker {
         /// 0 to 1.
         progress: f32,
     },
-    /// The kernel variants that were tried on this device; none where those of an earlier visit are used.
+    /// The kernel variants that were tried on this device.
     Kernels {
-        /// All of them.
+        /// All of them; only those in use where they were known from an earlier visit.
         kernels: Vec<Kernel>,
+        /// Whether the fastest were known from an earlier visit.
+        #[serde(default)]
+        remembered: bool,
     },
     /// The SLM and the router are ready.
     Ready(EngineInfo),
@@ -275,8 +278,12 @@ pub struct EngineInfo {
     pub context: usize,
     /// The end-of-turn token.
     pub end_token: TokenId,
-    /// Whether a router that was trained for this model runs beside it; without one it makes every token itself.
+    /// Whether a router that was trained for this model runs beside it; without one and without what
+    /// stands in for it, it makes every token itself.
     pub has_router: bool,
+    /// Whether the entropy of its next token, calibrated on the shipped pair, stands in for a router.
+    #[serde(default)]
+    pub by_entropy: bool,
     /// Whether the model has a place of its own for a system prompt; otherwise it stands before the first question.
     #[serde(default)]
     pub has_system: bool,

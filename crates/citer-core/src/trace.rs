@@ -17,6 +17,9 @@ pub struct Part {
     pub hash: Option<String>,
 }
 
+/// Name of the router of an answer whose model has none: the entropy of its next token, calibrated, stands in for one.
+pub const ENTROPY: &str = "calibrated entropy";
+
 /// A finished answer with everything that led to it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trace {

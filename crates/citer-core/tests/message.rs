@@ -122,6 +122,7 @@ fn worker_to_page() {
         context: 512,
         end_token: 2,
         has_router: true,
+        by_entropy: false,
         has_system: true,
         memory: 1 << 24,
     };

@@ -283,7 +283,7 @@ fn check_places(tensors: &HashMap<String, Entry>, length: u64) -> Result<(), Loa
         let Some(format) = Format::from_ggml(entry.format) else { continue };
         // A shape with a zero has no bytes, however large its other dimensions.
         let absurd = entry.dims.iter().try_fold(1usize, |size, dim| size.checked_mul((*dim).max(1))).is_none();
-        let rows = entry.dims.iter().skip(1).product::<usize>();
+        let rows = entry.dims.iter().skip(1).fold(1usize, |rows, dim| rows.saturating_mul(*dim));
         let row = format.row_bytes(entry.dims.first().copied().unwrap_or(1)).filter(|_| !absurd);
         let size = row.and_then(|row| row.checked_mul(rows));
         let size = size.ok_or_else(|| damaged(format!("tensor {name} has no whole blocks")))? as u64;

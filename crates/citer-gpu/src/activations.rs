@@ -6,7 +6,7 @@ use crate::{
     gpu::Gpu,
     kernels::{
         attention::chunks,
-        choose::{RECORD, TOP, strips},
+        choose::{ENTRY, RECORD, TOP, strips},
     },
     shape::{Shape, padded},
 };
@@ -81,7 +81,7 @@ impl Activations {
             judged: zeros(&[padded(judge), 4])?,
             score,
             logits: zeros(&[padded(shape.vocab), 4])?,
-            shortlist: zeros(&[strips(shape.known), TOP + 1, 4])?,
+            shortlist: zeros(&[strips(shape.known), ENTRY, 4])?,
             names: zeros(&[strips(shape.known), TOP, 4])?,
             records: zeros(&[SLOTS, RECORD, 4])?,
             cache: cache.collect::<Result<_, GpuError>>()?,

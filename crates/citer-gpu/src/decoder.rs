@@ -210,6 +210,13 @@ impl Decoder {
         self.model.bytes_per_token()
     }
 
+    /// Milliseconds of a decode step without its head.
+    pub(crate) async fn layers_ms(&self) -> Result<f64, GpuError> {
+        let steps = self.steps();
+        self.gpu.write(&self.buffers.state, 0, bytemuck::cast_slice(&[0u32, 1, 0, 0]).to_vec());
+        steps.time(|| steps.layers(1, 1)).await
+    }
+
     /// Bytes of the output head.
     pub(crate) fn head_bytes(&self) -> usize {
         self.model.head().bytes()

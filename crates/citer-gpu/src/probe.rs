@@ -13,10 +13,8 @@ use crate::{
 };
 use std::ops::Range;
 
-/// Rows of the output head: what its product reads exceeds most caches.
+/// Rows of the output head: what its product reads exceeds most caches, as a model's weights do.
 const ROWS: usize = 1 << 15;
-/// The same on software adapters, which have no memory of their own.
-const SOFTWARE_ROWS: usize = 1 << 12;
 /// Width of the hidden state.
 const HIDDEN: usize = 512;
 /// Positions of the cache: enough for a step to be measured.
@@ -30,6 +28,9 @@ pub struct Probe {
     /// Seconds that a kernel takes besides reading weights.
     pub kernel_s: f64,
 }
+
+/// Kernels of a layer, and the embedding before it.
+const KERNELS: usize = 8;
 
 /// Seeded weights in blocks of eight bits.
 struct Synthetic;
@@ -60,10 +61,10 @@ const HEAD: usize = 64;
 /// Width of the MLP.
 const INTERMEDIATE: usize = 2 * HIDDEN;
 
-fn shape(rows: usize) -> Shape {
+fn shape() -> Shape {
     Shape {
-        vocab: rows,
-        known: rows,
+        vocab: ROWS,
+        known: ROWS,
         hidden: HIDDEN,
         intermediate: INTERMEDIATE,
         layers: 1,
@@ -81,14 +82,14 @@ fn shape(rows: usize) -> Shape {
 }
 
 impl Gpu {
-    /// Runs the synthetic model: its head gives the speed of reading, what is left of a step the cost of a kernel.
+    /// Runs the synthetic model: its head gives the speed of reading, and what its layer takes beyond that the cost of a
+    /// kernel.
     ///
     /// # Errors
     /// A device that fails or computes wrong numbers.
     pub async fn probe(&self) -> Result<Probe, GpuError> {
-        let rows = if self.is_software { SOFTWARE_ROWS } else { ROWS };
         let ones = vec![1.0; CAPACITY * HEAD / 2];
-        let mut decoder = Decoder::load(self, &shape(rows), &Synthetic, None, [&ones, &ones], |_| ())?;
+        let mut decoder = Decoder::load(self, &shape(), &Synthetic, None, [&ones, &ones], |_| ())?;
         // A software adapter compiles for longer than it would win.
         let usual = self.is_software.then(Tuning::default);
         decoder.prepare(usual.as_ref()).await?;
@@ -96,7 +97,8 @@ impl Gpu {
         let chosen = decoder.trials().iter().find(|trial| trial.chosen && trial.kernel == head);
         let micros = chosen.and_then(|trial| trial.micros).ok_or_else(|| GpuError::Wrong(head.into()))?;
         let bytes_per_s = decoder.head_bytes() as f64 / (micros * 1e-6).max(1e-9);
-        let rest = decoder.pace.step_ms * 1e-3 - decoder.bytes_per_token() as f64 / bytes_per_s;
-        Ok(Probe { bytes_per_s, kernel_s: rest.max(0.0) / decoder.dispatches() as f64 })
+        let layer_s = decoder.layers_ms().await? * 1e-3;
+        let read = (decoder.bytes_per_token() - decoder.head_bytes()) as f64;
+        Ok(Probe { bytes_per_s, kernel_s: (layer_s - read / bytes_per_s).max(0.0) / KERNELS as f64 })
     }
 }

@@ -11,6 +11,8 @@ pub struct Record {
     pub score: f32,
     /// The best tokens with their probabilities, best first.
     pub top: Vec<(u32, f32)>,
+    /// Entropy of the distribution over all tokens, in nats.
+    pub entropy: f32,
 }
 
 impl Record {
@@ -25,7 +27,10 @@ impl Record {
             let probabilities = words[2 + TOP..2 + 2 * TOP].iter().map(|bits| f32::from_bits(*bits));
             // A vocabulary smaller than the list leaves places without a token.
             let top = ids.zip(probabilities).filter(|(id, _)| *id != u32::MAX).collect();
-            Self { token: words[0], score: f32::from_bits(words[1]), top }
+            let entropy = f32::from_bits(words[2 + 2 * TOP]);
+            // Rounding may leave a certain distribution a hair below none.
+            let entropy = if entropy < 0.0 { 0.0 } else { entropy };
+            Self { token: words[0], score: f32::from_bits(words[1]), top, entropy }
         };
         words.chunks_exact(RECORD).map(record).collect()
     }

@@ -208,7 +208,7 @@ impl Step<'_> {
     }
 
     /// Milliseconds of one call of `run`, the best of some batches: other work on the machine only ever adds.
-    async fn time(&self, run: impl Fn()) -> Result<f64, GpuError> {
+    pub(crate) async fn time(&self, run: impl Fn()) -> Result<f64, GpuError> {
         let (mut runs, mut best) = (1, f64::INFINITY);
         for _ in 0..BATCHES {
             let begun = Instant::now();

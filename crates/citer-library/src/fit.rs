@@ -1,6 +1,6 @@
 //! The fit: what a model needs on the graphics device, and whether this machine has it.
 
-use citer_core::library::{Obstacle, Verdict};
+use citer_core::library::{Obstacle, StorageUse, Verdict, tokens_per_second};
 use citer_files::{Config, Format, Gguf, LoadError, TensorSource};
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,17 @@ const ATTENTION: u64 = 64;
 /// Kernels of a layer, and of a token besides.
 const KERNELS: u64 = 7;
 const MORE_KERNELS: u64 = 4;
+
+/// Bytes that can still be stored, as far as the browser tells, and no more than what it took before it last `refused` a
+/// write: how many bytes were used then. Browsers promise more than the disk has.
+pub fn room(storage: &StorageUse, refused: Option<u64>) -> Option<u64> {
+    // Once more is stored than then, there is room again.
+    let proven = refused.filter(|used| storage.used <= *used).map(|used| used - storage.used);
+    match (storage.free(), proven) {
+        (Some(told), Some(proven)) => Some(told.min(proven)),
+        (told, proven) => proven.or(told),
+    }
+}
 
 /// What this machine has, as far as the browser tells.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -153,10 +164,8 @@ pub fn verdict(needs: &Needs, machine: &Machine) -> Verdict {
     if let Some(available) = machine.free_storage.filter(|available| needs.storage > *available) {
         return Verdict::DoesNotFit(Obstacle::Storage { needed: needs.storage, available });
     }
-    let bandwidth = machine.bandwidth.filter(|bandwidth| bandwidth.is_finite() && *bandwidth > 0.0);
-    let idle = (needs.kernels as f64 * machine.kernel_seconds).max(1e-6);
-    let speed = bandwidth.map(|bandwidth| 1.0 / (needs.read as f64 / bandwidth + idle));
-    match speed {
+    let speed = |bandwidth| tokens_per_second(needs.read, needs.kernels, bandwidth, machine.kernel_seconds);
+    match machine.bandwidth.and_then(speed) {
         Some(tokens_per_second) if tokens_per_second < SLOW => Verdict::Slowly { tokens_per_second },
         tokens_per_second => Verdict::Runs { tokens_per_second },
     }
@@ -231,6 +240,21 @@ mod tests {
         assert_eq!(memory, Obstacle::Memory { needed: needs.memory(), available: 1024 * MIB });
         let storage = obstacle(Machine { free_storage: Some(1999 * MIB), ..large() });
         assert_eq!(storage, Obstacle::Storage { needed: 2000 * MIB, available: 1999 * MIB });
+    }
+
+    #[test]
+    fn a_refused_write_counts_more_than_what_the_browser_promises() {
+        let storage = |used| StorageUse { used, quota: Some(1000), persistent: false };
+        assert_eq!(room(&storage(400), None), Some(600));
+        assert_eq!(room(&storage(400), Some(400)), Some(0), "full, whatever is promised");
+        assert_eq!(room(&storage(150), Some(400)), Some(250), "what was removed since can be stored again");
+        assert_eq!(room(&storage(401), Some(400)), Some(599), "more was stored since");
+        assert_eq!(room(&storage(990), Some(1200)), Some(10));
+        let untold = StorageUse { quota: None, ..storage(400) };
+        assert_eq!((room(&untold, None), room(&untold, Some(400))), (None, Some(0)));
+        let needs = Needs::at_least(500 * MIB, 300);
+        let full = Machine { free_storage: room(&storage(400), Some(400)), ..large() };
+        assert_eq!(verdict(&needs, &full), Verdict::DoesNotFit(Obstacle::Storage { needed: 300, available: 0 }));
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub use discover::{Wanted, discover};
 pub use download::{Progress, complete, complete_one};
 pub use error::LibraryError;
 pub use fetch::{Body, ContentRange, Fetch, FetchError, Reply};
-pub use fit::{Machine, Needs, Sizes, verdict};
+pub use fit::{Machine, Needs, Sizes, room, verdict};
 pub use library::Library;
 pub use manifest::{FileEntry, MAX_CHUNK_SIZE, Manifest};
 pub use outline::Outline;

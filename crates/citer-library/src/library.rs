@@ -110,6 +110,10 @@ impl<S: Storage> Library<S> {
     async fn record(&self, source: Source, wanted: Vec<Wanted>) -> Result<Manifest, LibraryError> {
         let chunk_size = self.chunk_size.unwrap_or_else(|| Manifest::chunk_size(&wanted));
         let mut manifest = Manifest::new(source, wanted, chunk_size);
+        if !manifest.holds() {
+            let detail = "it names a file twice, or one that no disk could hold".into();
+            return Err(LibraryError::BadListing { file: manifest.source.name(), detail });
+        }
         slots::save(&self.storage, &mut manifest).await?;
         Ok(manifest)
     }

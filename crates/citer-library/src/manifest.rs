@@ -89,7 +89,7 @@ impl Manifest {
 
     /// The size of chunks for a model of these files.
     pub fn chunk_size(wanted: &[Wanted]) -> u64 {
-        let bytes: u64 = wanted.iter().filter_map(|file| file.size).sum();
+        let bytes = wanted.iter().filter_map(|file| file.size).fold(0u64, u64::saturating_add);
         (bytes / CHUNKS).clamp(SMALL_CHUNK_SIZE, CHUNK_SIZE).next_power_of_two()
     }
 
@@ -147,7 +147,8 @@ impl Manifest {
         manifest.holds().then_some(manifest)
     }
 
-    fn holds(&self) -> bool {
+    /// Whether it does not contradict itself: only such a manifest is written or read.
+    pub(crate) fn holds(&self) -> bool {
         let mut names: Vec<&str> = self.files.iter().map(|file| file.name.as_str()).collect();
         names.sort_unstable();
         self.version == Self::VERSION

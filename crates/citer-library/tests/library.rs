@@ -84,6 +84,29 @@ fn a_hub_repository_brings_sizes_and_hashes_and_is_checked_by_them() {
 }
 
 #[test]
+fn a_listing_that_no_disk_could_hold_is_refused_and_leaves_nothing() {
+    let commit = "00000000000000000000000000000000000000ab";
+    let api = "https://huggingface.co/api/models/o/n";
+    let shard = "model-00001-of-00002.safetensors";
+    let names = |weights| ["config.json", "tokenizer.json"].into_iter().chain(weights);
+    let twice: Vec<&str> = names(vec!["model.safetensors.index.json", shard, shard]).collect();
+    let single: Vec<&str> = names(vec!["model.safetensors"]).collect();
+    for (names, size) in [(twice, 9), (single, u64::MAX)] {
+        let files = names.iter().map(|name| format!(r#"{{"type":"file","path":"{name}","size":{size}}}"#));
+        let listing = format!("[{}]", files.collect::<Vec<_>>().join(","));
+        let site = Site::default();
+        site.files.borrow_mut().extend([
+            (format!("{api}/revision/main"), format!(r#"{{"sha":"{commit}"}}"#).into_bytes()),
+            (format!("{api}/tree/{commit}?recursive=true"), listing.into_bytes()),
+        ]);
+        let library = Library::new(Memory::default());
+        let added = block_on(library.add(&site, &Source::parse("o/n").unwrap(), &StopFlag::default()));
+        assert!(matches!(added, Err(LibraryError::BadListing { .. })), "{size}: {added:?}");
+        assert_eq!(block_on(library.list()).unwrap(), []);
+    }
+}
+
+#[test]
 fn what_a_model_says_of_itself_comes_before_its_weights() {
     let site = Site::default();
     site.files.borrow_mut().extend(model(BASE, 1));

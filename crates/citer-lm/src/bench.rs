@@ -5,6 +5,8 @@
 use crate::{engine::Engine, error::EngineError};
 use citer_core::TokenId;
 #[cfg(feature = "gpu")]
+use citer_core::library::tokens_per_second;
+#[cfg(feature = "gpu")]
 use citer_gpu::{Gpu, GpuError};
 use serde::Serialize;
 #[cfg(feature = "gpu")]
@@ -109,6 +111,8 @@ pub struct Speed {
     pub prefill_tokens_per_s: f64,
     /// Tokens a second, running ahead.
     pub decode_tokens_per_s: f64,
+    /// Tokens a second that are predicted for it before a download, from a small synthetic model.
+    pub predicted_tokens_per_s: Option<f64>,
     /// Tokens a second with a look after every token.
     pub single_tokens_per_s: f64,
     /// Bytes that one token reads.
@@ -281,6 +285,7 @@ pub async fn bench(
             context,
             prefill_tokens_per_s: context as f64 / prefill,
             decode_tokens_per_s: ahead.max(single),
+            predicted_tokens_per_s: None,
             single_tokens_per_s: single,
             bytes_per_token: bytes,
             bandwidth_share: bytes as f64 * ahead.max(single) / bandwidth,
@@ -289,8 +294,17 @@ pub async fn bench(
             calls,
         });
     }
-    let speed_at = |wanted: usize| speeds.iter().find(|s| s.context == wanted).map(|s| s.decode_tokens_per_s);
+    let short = speeds.iter().find(|s| s.context == 128).map(|s| s.decode_tokens_per_s);
     let longest = speeds.last().filter(|last| last.context > 128).map(|last| last.decode_tokens_per_s);
+    let kernels = decoder.dispatches();
+    let (reserved_bytes, peak_bytes) = (run.gpu.reserved(), (run.peak)());
+    // Last: the model that it runs takes memory too.
+    say("prediction");
+    let probe = run.gpu.probe().await?;
+    for speed in &mut speeds {
+        let (bytes, kernels) = (speed.bytes_per_token as u64, kernels as u64);
+        speed.predicted_tokens_per_s = tokens_per_second(bytes, kernels, probe.bytes_per_s, probe.kernel_s);
+    }
     let variants = decoder.trials().iter().map(|trial| Variant {
         kernel: trial.kernel.clone(),
         variant: trial.variant.clone(),
@@ -315,11 +329,11 @@ pub async fn bench(
         },
         load_ms: run.load_ms,
         read_back_ms,
-        dispatches_per_token: decoder.dispatches(),
+        dispatches_per_token: kernels,
         bandwidth_bytes_per_s: bandwidth,
-        reserved_bytes: run.gpu.reserved(),
-        peak_bytes: (run.peak)(),
-        long_context_share: longest.zip(speed_at(128)).map(|(long, short)| long / short),
+        reserved_bytes,
+        peak_bytes,
+        long_context_share: longest.zip(short).map(|(long, short)| long / short),
         ids,
         variants: variants.collect(),
         speeds,

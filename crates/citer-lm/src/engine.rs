@@ -1,9 +1,11 @@
 //! The engine: one sequence through a decoder, token by token, with its router, sampler and KV cache, on the CPU in
 //! plain operations or on the GPU by the fused path.
 
-use crate::{chat::ChatFormat, config::Config, error::EngineError, sampler::Sampler, tokenizer::Tokenizer};
+use crate::{
+    chat::ChatFormat, config::Config, entropy::EntropyScore, error::EngineError, sampler::Sampler, tokenizer::Tokenizer,
+};
 #[cfg(feature = "cpu")]
-use crate::{decoder::Decoder, error::LoadError, plain::Plain, router::Router};
+use crate::{decoder::Decoder, entropy::entropy, error::LoadError, plain::Plain, router::Router};
 #[cfg(feature = "cpu")]
 use burn::tensor::Device;
 use citer_core::{LocalModel, LocalStep, Sampling, TokenId};
@@ -30,6 +32,8 @@ pub struct Engine {
     format: ChatFormat,
     /// How tokens are chosen.
     pub sampler: Sampler,
+    /// What stands in for the router of a model that has none; without it such a model's scores are 1.
+    pub stand_in: Option<EntropyScore>,
     /// Hears how many of how many tokens of a prefill are computed and may end it; the fused path computes in chunks.
     pub watch: Option<Watch>,
 }
@@ -42,7 +46,7 @@ pub type Watch = Box<dyn FnMut(usize, usize) -> bool + Send>;
 pub struct Output {
     /// One logit per token of the vocabulary.
     pub logits: Vec<f32>,
-    /// The router's score, 0 to 1; 1 without a router.
+    /// The router's score, 0 to 1, or that of what stands in for it.
     pub score: f32,
 }
 
@@ -86,7 +90,7 @@ impl Engine {
         }
         let capacity = capacity.min(config.max_position_embeddings);
         let path = Path::Plain(Box::new(Plain::new(&config, decoder, router, capacity, device)));
-        Ok(Self { config, path, tokenizer, format, sampler: Sampler::default(), watch: None })
+        Ok(Self { config, path, tokenizer, format, sampler: Sampler::default(), stand_in: None, watch: None })
     }
 
     /// The router, if it has one on the plain path.
@@ -114,6 +118,7 @@ impl Engine {
             tokenizer,
             format,
             sampler: Sampler::default(),
+            stand_in: None,
             watch: None,
         }
     }
@@ -162,13 +167,15 @@ impl Engine {
     /// when there is one token.
     pub async fn forward(&mut self, tokens: &[TokenId]) -> Result<Output, EngineError> {
         self.check(tokens)?;
+        let (stand_in, known) = (self.stand_in, self.tokenizer.vocab_size());
         match &mut self.path {
             #[cfg(feature = "cpu")]
-            Path::Plain(plain) => plain.forward(&self.config, tokens).await,
+            Path::Plain(plain) => Ok(judged(stand_in, plain.forward(&self.config, tokens).await?, known)),
             #[cfg(feature = "gpu")]
             Path::Fused(decoder) => {
                 let record = decoder.feed_alone(tokens).await?;
-                Ok(Output { logits: decoder.logits().await?, score: record.score })
+                let score = score(stand_in, &record);
+                Ok(Output { logits: decoder.logits().await?, score })
             }
         }
     }
@@ -202,6 +209,20 @@ impl Engine {
     }
 }
 
+/// The plain path's output with the score of what stands in for a router, over the `known` tokens.
+#[cfg(feature = "cpu")]
+fn judged(stand_in: Option<EntropyScore>, output: Output, known: usize) -> Output {
+    let logits = &output.logits[..known.min(output.logits.len())];
+    let score = stand_in.map_or(output.score, |stand_in| stand_in.score(entropy(logits)));
+    Output { score, ..output }
+}
+
+/// A record's score, by the router or what stands in for it.
+#[cfg(feature = "gpu")]
+fn score(stand_in: Option<EntropyScore>, record: &citer_gpu::Record) -> f32 {
+    stand_in.map_or(record.score, |stand_in| stand_in.score(record.entropy))
+}
+
 impl LocalModel for Engine {
     type Error = EngineError;
 
@@ -211,23 +232,24 @@ impl LocalModel for Engine {
 
     async fn feed(&mut self, tokens: &[TokenId]) -> Result<LocalStep, EngineError> {
         self.check(tokens)?;
-        let known = self.tokenizer.vocab_size();
+        let (stand_in, known) = (self.stand_in, self.tokenizer.vocab_size());
         let output = match &mut self.path {
             #[cfg(feature = "cpu")]
-            Path::Plain(plain) => plain.forward(&self.config, tokens).await?,
+            Path::Plain(plain) => judged(stand_in, plain.forward(&self.config, tokens).await?, known),
             #[cfg(feature = "gpu")]
             Path::Fused(decoder) => {
                 let watch = &mut self.watch;
                 let go_on = |done, total| watch.as_mut().is_none_or(|watch| watch(done, total));
                 if !self.sampler.draws() {
                     let record = decoder.prefill(tokens, go_on).await?;
+                    let score = score(stand_in, &record);
                     let top = record.top.into_iter();
                     let top = top.map(|(id, probability)| citer_core::Candidate { id, probability }).collect();
-                    return Ok(LocalStep { token: record.token, score: record.score, top });
+                    return Ok(LocalStep { token: record.token, score, top });
                 }
                 // What is drawn depends on all logits, so nothing runs ahead of reading them.
                 let record = decoder.prefill_alone(tokens, go_on).await?;
-                Output { logits: decoder.logits().await?, score: record.score }
+                Output { logits: decoder.logits().await?, score: score(stand_in, &record) }
             }
         };
         let known = &output.logits[..known.min(output.logits.len())];

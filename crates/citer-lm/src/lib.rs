@@ -13,6 +13,7 @@ pub mod decoder;
 #[cfg(feature = "cpu")]
 pub mod device;
 pub mod engine;
+pub mod entropy;
 pub mod error;
 #[cfg(feature = "gpu")]
 pub mod fused;
@@ -45,6 +46,7 @@ pub use citer_files::{
 #[cfg(feature = "gpu")]
 pub use citer_gpu::{Gpu, GpuError, PREFILL, Probe, Trial};
 pub use engine::Engine;
+pub use entropy::{EntropyCard, EntropyScore};
 pub use error::{EngineError, LoadError};
 #[cfg(feature = "gpu")]
 pub use fused_weights::OpenError;

@@ -17,7 +17,12 @@ use citer_gpu::{
     tuning::{Choice, Choices, DECODE, PREFILL},
 };
 use citer_lm::rope::Rope;
-use citer_lm::{Config, Engine, SlmFiles, TensorSource, device, fused::Options, fused_weights, rotation, weights};
+use citer_lm::{
+    Config, Engine, EntropyCard, LlmFiles, Safetensors, SlmFiles, TensorSource, device,
+    entropy::{ENTROPY_CARD, entropy},
+    fused::{Options, Parts, open},
+    fused_weights, rotation, weights,
+};
 use futures::executor::block_on;
 use half::f16;
 use safetensors::SafeTensors;
@@ -28,6 +33,10 @@ static ALONE: Mutex<()> = Mutex::new(());
 
 const FAMILIES: [&str; 8] =
     ["llama_biases", "llama_linear", "llama3", "smollm2", "qwen2", "qwen2_yarn", "qwen3", "qwen3_sharded"];
+
+fn shipped() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../web/models")
+}
 
 fn folder(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/parity").join(name)
@@ -226,6 +235,66 @@ fn super_blocks_agree_with_the_plain_path_on_what_eight_bits_leave() {
     );
     assert!(rounded < 1e-3, "logits off by {rounded}");
     assert!(moved < 0.02 * largest, "logits moved by {moved} of {largest}");
+}
+
+/// The entropy in a record, over one strip of logits and over more strips than the kernel has lanes, and the score that
+/// stands in for a router, are those of the CPU over the same logits.
+#[test]
+fn the_entropy_is_that_of_the_cpu() {
+    let _alone = ALONE.lock();
+    for vocab in [100, 300, 40_000] {
+        let json = format!(
+            r#"{{"model_type":"qwen3","vocab_size":{vocab},"hidden_size":64,"intermediate_size":96,"num_hidden_layers":1,
+            "num_attention_heads":2,"num_key_value_heads":1,"head_dim":32,"max_position_embeddings":64,"rms_norm_eps":1e-6,
+            "rope_theta":10000.0,"tie_word_embeddings":true}}"#
+        );
+        let config = Config::from_json(json.as_bytes()).unwrap();
+        let mut decoder = decoder(&config, &Random::new(&config, 9), None);
+        for id in [3, 77, 11] {
+            let record = block_on(decoder.feed_alone(&[id])).unwrap();
+            let logits = block_on(decoder.logits()).unwrap();
+            let expected = entropy(&logits[..vocab]);
+            println!("{vocab} tokens: entropy {} and {expected} on the CPU", record.entropy);
+            assert!((record.entropy - expected).abs() < 1e-4 * expected.max(1.0), "{} and {expected}", record.entropy);
+        }
+    }
+}
+
+#[test]
+fn a_model_without_a_router_is_judged_by_its_entropy_on_both_paths() {
+    let _alone = ALONE.lock();
+    let files = LlmFiles::read(&shipped(), "slm").unwrap();
+    let card = EntropyCard::parse(&std::fs::read(shipped().join(ENTROPY_CARD)).unwrap()).unwrap();
+    let mut plain = files.engine(256, &device::cpu()).unwrap();
+    let parts = Parts {
+        config: plain.config().clone(),
+        tokenizer: plain.shared_tokenizer(),
+        format: plain.format().clone(),
+        router: None,
+    };
+    let tensors = Safetensors::parse(&files.weights).unwrap();
+    let mut fused = block_on(open(&gpu(), parts, &tensors, Options::default(), |_| ())).unwrap();
+    let prompt = plain.format().question(plain.tokenizer(), "What is 17 + 25?").unwrap();
+    let mut scores = |stand_in| {
+        let mut all = Vec::new();
+        for engine in [&mut plain, &mut fused] {
+            engine.stand_in = stand_in;
+            engine.truncate(0);
+            let mut ids = prompt.clone();
+            for _ in 0..8 {
+                let step = block_on(engine.feed(&ids)).unwrap();
+                all.push(step.score);
+                ids = vec![step.token];
+            }
+        }
+        all
+    };
+    assert_eq!(scores(None), [1.0; 16], "nobody judges");
+    let judged = scores(Some(card.score));
+    let (plain, fused) = judged.split_at(8);
+    assert!(distance(plain, fused) < 1e-3, "{plain:?} {fused:?}");
+    assert!(judged.iter().all(|score| (0.0..1.0).contains(score)), "{judged:?}");
+    assert!(judged.iter().any(|score| *score < card.threshold), "a sum is asked for: {judged:?}");
 }
 
 /// Variants that leave out the last block of every row, beside the right ones: each is found out, named and not used.

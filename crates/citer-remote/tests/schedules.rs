@@ -346,10 +346,19 @@ fn soak() {
     let json = json!({
         "schedules": schedules, "answers": 3 * schedules, "tokens": sums.tokens, "remote_tokens": sums.remote,
         "kept_local": sums.forced, "from_the_reserve": sums.reserved, "seconds": begun.elapsed().as_secs(),
-        "resident_kib": {"after_2000_schedules": first, "at_the_end": last}, "hangs": 0, "lost_or_doubled_text": 0,
-        "wrong_sources": 0, "version": env!("CARGO_PKG_VERSION"), "system": std::env::consts::OS,
+        "resident_kib": {"after_2000_schedules": first, "at_the_end": last},
+        "checked": "no hang, no lost or doubled text, no wrong source; what breaks one ends the run without a report",
+        "command": told("CITER_SOAK_COMMAND"),
+        "environment": {"version": env!("CARGO_PKG_VERSION"), "system": std::env::consts::OS, "cpu": cpu(),
+            "cores": std::thread::available_parallelism().map_or(1, usize::from)},
     });
     std::fs::write(report, serde_json::to_string_pretty(&json).unwrap() + "\n").unwrap();
+}
+
+/// The processor's name, where the system tells.
+fn cpu() -> Option<String> {
+    let about = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    about.lines().find_map(|line| Some(line.strip_prefix("model name")?.split_once(": ")?.1.to_owned()))
 }
 
 /// Memory of this process that is in use, in KiB, where the system tells.

@@ -4,6 +4,11 @@ use std::time::Instant;
 
 const DAY: u64 = 86_400;
 
+/// The day of a time in seconds after 1970.
+pub fn day(unix: u64) -> u64 {
+    unix / DAY
+}
+
 /// What a key may use; `None` means as much as it likes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
@@ -67,14 +72,19 @@ impl Allowance {
         self.used = self.used.saturating_add(tokens);
     }
 
-    /// Tokens used today.
-    pub fn used(&self) -> u64 {
-        self.used
+    /// Tokens used on `day`; see [`day`].
+    pub fn used_on(&self, day: u64) -> u64 {
+        if self.day == day { self.used } else { 0 }
+    }
+
+    /// What was used before this server started.
+    pub fn restore(&mut self, day: u64, used: u64) {
+        (self.day, self.used) = (day, used);
     }
 
     fn turn(&mut self, unix: u64) {
-        if self.day != unix / DAY {
-            (self.day, self.used) = (unix / DAY, 0);
+        if self.day != day(unix) {
+            (self.day, self.used) = (day(unix), 0);
         }
     }
 }
@@ -113,7 +123,9 @@ mod tests {
         allowance.charge(5, noon);
         assert_eq!(allowance.take(now, noon), Err(Exhausted { budget: true, wait: DAY as u32 / 2 }));
         assert!(allowance.take(now, 11 * DAY).is_ok());
-        assert_eq!(allowance.used(), 0);
+        assert_eq!(allowance.used_on(11), 0);
+        allowance.restore(11, 100);
+        assert!(allowance.take(now, 11 * DAY).is_err() && allowance.take(now, 12 * DAY).is_ok());
     }
 
     #[test]

@@ -22,8 +22,7 @@ pub(crate) async fn handle(
     Extension(meter): Extension<Arc<Meter>>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
-    let body = body.map_err(|error| ApiError::body(error.status(), &error.body_text()))?;
-    let fields = Fields::parse(&body)?;
+    let fields = Fields::received(body)?;
     fields.refuse(&[
         ("tools", &[json!([])]),
         ("functions", &[json!([])]),

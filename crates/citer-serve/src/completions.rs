@@ -24,8 +24,7 @@ pub(crate) async fn handle(
     Extension(meter): Extension<Arc<Meter>>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
-    let body = body.map_err(|error| ApiError::body(error.status(), &error.body_text()))?;
-    let fields = Fields::parse(&body)?;
+    let fields = Fields::received(body)?;
     fields.refuse(&[("echo", &[json!(false)]), ("best_of", &[json!(1)]), ("suffix", &[json!("")])])?;
     let limit = shared.max_tokens;
     let max_tokens = fields.integer("max_tokens", 1..=limit)?.unwrap_or(DEFAULT_TOKENS.min(limit));

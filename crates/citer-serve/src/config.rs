@@ -43,6 +43,8 @@ pub struct ConfigFile {
     pub access_log: Option<bool>,
     /// File that gets a line of JSON a generation, with ids.
     pub request_log: Option<PathBuf>,
+    /// File that keeps what every key used of the day; without it a restart begins anew.
+    pub spending: Option<PathBuf>,
     /// The certificate.
     pub tls: Option<TlsFiles>,
     /// Keys that clients need.
@@ -91,6 +93,7 @@ impl ConfigFile {
             sessions: self.sessions.unwrap_or(rest.sessions),
             session_lifetime: seconds(self.session_seconds, rest.session_lifetime),
             request_log: self.request_log.clone(),
+            spending: self.spending.clone(),
             keys: self.keys.clone(),
             tls: self.tls.clone(),
             request_timeout: seconds(self.request_seconds, rest.request_timeout),
@@ -109,6 +112,7 @@ mod tests {
     fn the_example_of_the_readme_is_read() {
         let readme = include_str!("../README.md");
         let example = readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        assert_eq!(example, include_str!("../gateway.toml"));
         let file = ConfigFile::parse(example).unwrap();
         assert!(!file.upstreams.is_empty() && !file.keys.is_empty());
         let settings = file.settings();

@@ -1,6 +1,7 @@
 //! Fields: reads a request's JSON object so that every complaint names its field. `null` counts as absent.
 
 use crate::error::ApiError;
+use axum::{body::Bytes, extract::rejection::BytesRejection};
 use serde_json::{Map, Value};
 use std::ops::RangeInclusive;
 
@@ -8,7 +9,13 @@ use std::ops::RangeInclusive;
 pub(crate) struct Fields(Map<String, Value>);
 
 impl Fields {
-    /// Reads a request's body.
+    /// Reads a request's body, or says why it could not be received.
+    pub fn received(body: Result<Bytes, BytesRejection>) -> Result<Self, ApiError> {
+        let body = body.map_err(|error| ApiError::body(error.status(), &error.body_text()))?;
+        Self::parse(&body)
+    }
+
+    /// Reads the bytes of a body.
     pub fn parse(body: &[u8]) -> Result<Self, ApiError> {
         match serde_json::from_slice(body) {
             Ok(Value::Object(map)) => Ok(Self(map)),

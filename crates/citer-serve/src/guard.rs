@@ -8,6 +8,7 @@ use crate::{
     meter::{KeyState, Meter},
     metrics::Metrics,
     server::ServeConfig,
+    spending::{Spending, SpendingError},
 };
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -20,6 +21,7 @@ use axum::{
 };
 use serde_json::json;
 use std::{
+    path::Path,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -53,6 +55,12 @@ impl Guard {
         let (keys, states) = (ApiKeys::new(&config.keys)?, config.keys.iter().map(state).collect());
         let (timeout, max_body, log) = (config.request_timeout, config.max_body, config.access_log);
         Ok(Self { keys, states, timeout, max_body, log, metrics, next: AtomicU64::new(1) })
+    }
+
+    /// Keeps what keys use of the day in the file at `path`.
+    pub fn spending(&self, path: &Path, keys: &[KeyEntry]) -> Result<Spending, SpendingError> {
+        let hashes = keys.iter().map(|entry| entry.sha256.to_ascii_lowercase());
+        Spending::open(path, hashes.zip(self.states.iter().cloned()).collect())
     }
 
     fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Option<Arc<KeyState>>, ApiError> {

@@ -31,6 +31,7 @@ pub mod secret;
 pub mod server;
 pub mod session_table;
 mod sessions;
+pub mod spending;
 mod stop;
 mod stream;
 mod tls;

@@ -28,12 +28,13 @@ pub(crate) async fn handle(
     path: MatchedPath,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
-    let body = body.map_err(|error| ApiError::body(error.status(), &error.body_text()))?;
+    // Passed on byte by byte.
+    let bytes = body.as_ref().cloned().unwrap_or_default();
+    let fields = Fields::received(body)?;
     let Engine::Upstreams(upstreams) = &shared.engine else { return Err(ApiError::path(path.as_str())) };
-    let fields = Fields::parse(&body)?;
     let model = shared.model(fields.text("model")?)?;
     let (guess, one) = (guess(&fields), fields.get("max_tokens") == Some(&json!(1)));
-    let body = named(&fields, &body, upstreams, model);
+    let body = named(&fields, &bytes, upstreams, model);
     let (response, permit, queued) = upstreams.forward(model, path.as_str(), body).await?;
     let kind = response.headers().get(CONTENT_TYPE).cloned();
     let kind = kind.unwrap_or(HeaderValue::from_static("application/json"));

@@ -11,6 +11,7 @@ use crate::{
     request_log::RequestLog,
     router::router,
     session_table::SessionTable,
+    spending::SpendingError,
     tls::{Tls, TlsError, TlsFiles},
     upstream::{UpstreamEntry, UpstreamError, Upstreams},
     worker::{Limits, Worker},
@@ -65,6 +66,8 @@ pub struct ServeConfig {
     pub access_log: bool,
     /// File that gets one JSON line per generation.
     pub request_log: Option<PathBuf>,
+    /// File that keeps what every key used of the day's tokens; one server a file.
+    pub spending: Option<PathBuf>,
 }
 
 impl Default for ServeConfig {
@@ -88,6 +91,7 @@ impl Default for ServeConfig {
             max_connections: 1_024,
             access_log: false,
             request_log: None,
+            spending: None,
         }
     }
 }
@@ -120,6 +124,9 @@ pub enum ServeError {
     /// A key's hash.
     #[error(transparent)]
     Key(#[from] BadHash),
+    /// The file of today's spending.
+    #[error(transparent)]
+    Spending(#[from] SpendingError),
     /// The certificate.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -249,6 +256,7 @@ fn start(
     let address = listener.local_addr()?;
     let tls = config.tls.as_ref().map(Tls::open).transpose()?;
     let guard = Guard::new(&config, metrics.clone())?;
+    let spending = config.spending.as_deref().map(|path| guard.spending(path, &config.keys)).transpose()?.map(Arc::new);
     let sessions = Mutex::new(SessionTable::new(config.sessions, config.session_lifetime));
     let max_tokens = config.max_tokens.max(1);
     let shared = Shared { engine, models, sessions, metrics, max_tokens, created: now() };
@@ -258,6 +266,16 @@ fn start(
         header_timeout: config.header_timeout,
         grace: config.request_timeout,
     };
-    let server = task::spawn(listener::run(listener, app, tls, limits, shutdown));
+    let server = task::spawn(async move {
+        let writer = spending.clone().map(|spending| task::spawn(spending.keep()));
+        let ended = listener::run(listener, app, tls, limits, shutdown).await;
+        if let (Some(writer), Some(spending)) = (writer, spending) {
+            writer.abort();
+            if let Err(error) = spending.save(now()) {
+                spending.complain(&error);
+            }
+        }
+        ended
+    });
     Ok(Running { address, server, model })
 }

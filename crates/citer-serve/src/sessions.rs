@@ -41,8 +41,7 @@ pub(crate) async fn open(
     Extension(meter): Extension<Arc<Meter>>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
-    let body = body.map_err(|error| ApiError::body(error.status(), &error.body_text()))?;
-    let fields = Fields::parse(&body)?;
+    let fields = Fields::received(body)?;
     let place = shared.model(fields.text("model")?)?;
     let model = &shared.models[place];
     let (ours, theirs) = (&model.tokenizer_sha256, fields.text("tokenizer_sha256")?);
@@ -77,8 +76,7 @@ pub(crate) async fn tokens(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, ApiError> {
     let begun = Instant::now();
-    let body = body.map_err(|error| ApiError::body(error.status(), &error.body_text()))?;
-    let fields = Fields::parse(&body)?;
+    let fields = Fields::received(body)?;
     let place = shared.sessions.lock().unwrap_or_else(PoisonError::into_inner).model(&id);
     let place = place.ok_or_else(|| ApiError::session(Lost::Unknown))?;
     let ModelInfo { context, vocab_size, .. } = shared.models[place];

@@ -199,7 +199,7 @@ pub struct Calibrated {
 }
 
 /// Bins of the reliability figure.
-const BINS: usize = 15;
+pub(crate) const BINS: usize = 15;
 
 /// The methods that can be folded into a router, in the order that ties are settled by.
 const METHODS: [&str; 3] = ["none", "temperature", "Platt"];

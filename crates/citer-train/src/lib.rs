@@ -33,6 +33,7 @@ pub mod rounds;
 pub mod schedule;
 pub mod setting;
 pub mod signal;
+pub mod stand_in;
 pub mod store;
 pub mod summary;
 pub mod sweep;

@@ -15,6 +15,7 @@ use crate::{
     labelling::{Job, Progress, label},
     measure::{Policy, SHARES, measure, thresholds},
     signal::Signal,
+    stand_in::{self, StandIn},
     sweep::{Measurement, Outcome, Sweep},
     work::Work,
     workers::Workers,
@@ -70,6 +71,15 @@ impl Target {
             Self::Bytes(most) => (operating.cost.bytes_stateless, most),
             Self::Usd(most) => (operating.cost.usd_stateless, most),
         }
+    }
+
+    /// The threshold that comes closest without exceeding it; the lowest one else.
+    pub fn threshold(self, all: &[Operating]) -> Option<Operating> {
+        let fits = all.iter().filter(|operating| {
+            let (spent, most) = self.spent(operating);
+            spent <= most
+        });
+        fits.max_by(|a, b| self.spent(a).0.total_cmp(&self.spent(b).0)).or(all.first()).copied()
     }
 }
 
@@ -146,16 +156,14 @@ pub struct Trained {
     pub rounds: Vec<Round>,
     /// The labels of the last round, for the baselines.
     pub labels: Vec<Label>,
+    /// What stands in for a router, fitted to the same labels.
+    pub stand_in: StandIn,
 }
 
 impl Round {
     /// The threshold that comes closest to `target` on validation questions without exceeding it; the lowest one else.
     pub fn threshold(&self, target: Target) -> Option<Operating> {
-        let fits = self.operating.iter().filter(|o| {
-            let (spent, most) = target.spent(o);
-            spent <= most
-        });
-        fits.max_by(|a, b| target.spent(a).0.total_cmp(&target.spent(b).0)).or(self.operating.first()).copied()
+        target.threshold(&self.operating)
     }
 }
 
@@ -178,6 +186,29 @@ pub fn shares(outcomes: &[Outcome]) -> [Share; 2] {
 pub fn area(measurement: &Measurement, sweep: &Sweep) -> f64 {
     let all: Vec<usize> = (0..measurement.families.len()).collect();
     Curve::new(measurement, sweep, &all).line().area(MOST_SHARE)
+}
+
+/// What thresholds of `signal` give on validation questions, and the area under the curve that they draw.
+fn operating(
+    workers: &Workers,
+    plan: &Plan,
+    signal: Signal,
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<(Vec<Operating>, f64), TrainError> {
+    let chosen = thresholds(workers, plan.validation, std::slice::from_ref(&signal), &SHARES, None, stop)?;
+    let thresholds = chosen.into_iter().next().unwrap_or_default();
+    let policy = Policy { name: "router".into(), signal, thresholds };
+    let measured = measure(workers, plan.validation, std::slice::from_ref(&policy), false, &|_| {}, stop)?;
+    let Some(sweep) = measured.sweeps.first() else {
+        return Err(TrainError::Settings("there are no validation questions: ask for some".into()));
+    };
+    let at = |(threshold, outcomes): (&f64, &Vec<Outcome>)| {
+        let [remote, accuracy] = shares(outcomes);
+        let cost = plan.rates.cost(&Work::of(outcomes));
+        Operating { threshold: *threshold, remote, accuracy, cost }
+    };
+    let operating = sweep.thresholds.iter().zip(&sweep.outcomes).map(at).collect();
+    Ok((operating, area(&measured, sweep)))
 }
 
 /// Runs the rounds.
@@ -217,28 +248,7 @@ pub fn train(
         // What is measured is what ships: rounded to F16.
         let router = Router::load(width, &block_on(router.save())?, workers.device)?;
         let current = router.clone();
-        let signal = Signal::Router(router.clone());
-        let chosen = thresholds(workers, plan.validation, std::slice::from_ref(&signal), &SHARES, None, stop)?;
-        let policy = Policy {
-            name: "router".into(),
-            signal: signal.clone(),
-            thresholds: chosen.into_iter().next().unwrap_or_default(),
-        };
-        let measured = measure(workers, plan.validation, std::slice::from_ref(&policy), false, &|_| {}, stop)?;
-        let Some(sweep) = measured.sweeps.first() else {
-            return Err(TrainError::Settings("there are no validation questions: ask for some".into()));
-        };
-        let area = area(&measured, sweep);
-        let operating: Vec<Operating> = sweep
-            .thresholds
-            .iter()
-            .zip(&sweep.outcomes)
-            .map(|(threshold, outcomes)| {
-                let [remote, accuracy] = shares(outcomes);
-                let cost = plan.rates.cost(&Work::of(outcomes));
-                Operating { threshold: *threshold, remote, accuracy, cost }
-            })
-            .collect();
+        let (operating, area) = operating(workers, plan, Signal::Router(router.clone()), stop)?;
         report(format!(
             "round {number}: validation area {:.1} %, calibration {method}, error {after:.4} (was {before:.4})",
             100.0 * area
@@ -274,5 +284,7 @@ pub fn train(
     }
     let nothing = || TrainError::Settings("no round ran: ask for at least one".into());
     let ((best, _, router), first) = best.zip(first).ok_or_else(nothing)?;
-    Ok(Trained { router, first, best, rounds, labels })
+    let mut stand_in = stand_in::fit(&labels, workers.slm, workers.device)?;
+    stand_in.operating = operating(workers, plan, Signal::Entropy(stand_in.score), stop)?.0;
+    Ok(Trained { router, first, best, rounds, labels, stand_in })
 }

@@ -5,7 +5,7 @@
 
 use crate::tree::Tree;
 use burn::tensor::{Device, Tensor, TensorData};
-use citer_lm::{Router, router::score};
+use citer_lm::{EntropyScore, Router, router::score};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -21,8 +21,8 @@ pub enum Signal {
     Peak,
     /// Its lead over the second best.
     Margin,
-    /// `exp(-entropy)` of the SLM's distribution.
-    Entropy,
+    /// The calibrated entropy of the SLM's distribution.
+    Entropy(EntropyScore),
     /// A number that depends on the seed, the question and the token's place alone.
     Random {
         /// Seed of the numbers.
@@ -56,7 +56,7 @@ impl<'a> Scorer<'a> {
             Signal::Query(router) => routed(router, &root.hidden, self.device),
             Signal::Peak => small.peak,
             Signal::Margin => small.margin,
-            Signal::Entropy => (-small.entropy).exp(),
+            Signal::Entropy(calibrated) => calibrated.score(small.entropy),
             Signal::Random { seed } => {
                 let mut rng = ChaCha8Rng::seed_from_u64(seed.wrapping_add(self.question.wrapping_mul(0x9E37_79B9)));
                 rng.set_stream(tree.depth(node) as u64);

@@ -4,7 +4,7 @@
 //! states; each state is computed once, and a sweep over many thresholds costs little more than one answer.
 
 use citer_core::TokenId;
-use citer_lm::Sampler;
+use citer_lm::{Sampler, entropy::entropy};
 
 /// What the SLM says at a state.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,8 +27,7 @@ impl Small {
         let (token, best) = Sampler::default().choose(logits, 0, 2);
         let probability = |rank: usize| best.get(rank).map_or(0.0, |candidate| candidate.probability);
         let (peak, second) = (probability(0), probability(1));
-        let entropy = -softmax(logits).iter().filter(|p| **p > 0.0).map(|p| p * p.ln()).sum::<f32>();
-        Self { token, hidden, peak, margin: peak - second, entropy }
+        Self { token, hidden, peak, margin: peak - second, entropy: entropy(logits) }
     }
 }
 

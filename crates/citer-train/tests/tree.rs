@@ -4,7 +4,7 @@
 use citer_core::{
     LocalModel, Mode, RemoteError, RemoteModel, RemoteToken, RoutedDecoder, Sampling, Settings, StopFlag, TokenId,
 };
-use citer_lm::{Config, Decoder, Engine, LlmFiles, Router, Sampler, Sequence, device, weights};
+use citer_lm::{Config, Decoder, Engine, EntropyScore, LlmFiles, Router, Sampler, Sequence, device, weights};
 use citer_tasks::{Question, Split, suite};
 use citer_train::label::{Case, Labeller, Origin, Rule};
 use citer_train::measure::{Policy, measure, thresholds};
@@ -12,12 +12,15 @@ use citer_train::models::{LONGEST, Models};
 use citer_train::play::Table;
 use citer_train::signal::{Scorer, Signal};
 use citer_train::teacher::Teacher;
+use citer_train::tree::Tree;
 use citer_train::workers::Workers;
 use citer_train::{TrainError, recipes, vocabulary};
 use futures::executor::block_on;
 use std::sync::Arc;
 
 const SIZE: usize = 400;
+/// Random models have five to six nats.
+const ENTROPY: EntropyScore = EntropyScore { slope: 2.0, shift: 11.0 };
 
 fn config() -> Config {
     let mut config = recipes::recipe("slm").unwrap().config;
@@ -130,7 +133,7 @@ fn measurements_do_not_depend_on_the_number_of_workers() {
     let questions = questions();
     let run = |threads| {
         let workers = Workers { slm: &slm, llm: Teacher::Files(&llm), device: &device, threads, longest: LONGEST };
-        let signals = [Signal::Entropy, Signal::Random { seed: 4 }];
+        let signals = [Signal::Entropy(ENTROPY), Signal::Random { seed: 4 }];
         let chosen = thresholds(&workers, &questions, &signals, &[0.1, 0.5], None, &|| false).unwrap();
         let policies: Vec<_> = signals
             .into_iter()
@@ -150,11 +153,31 @@ fn measurements_do_not_depend_on_the_number_of_workers() {
 }
 
 #[test]
+fn entropy_scores_are_the_engines() {
+    let (device, files) = (device::cpu(), files(1));
+    let mut models = Models::load(&files, &Teacher::Files(&files), &device, LONGEST).unwrap();
+    let mut engine = files.engine(usize::MAX, &device).unwrap();
+    engine.stand_in = Some(ENTROPY);
+    let signal = Signal::Entropy(ENTROPY);
+    let mut seen = Vec::new();
+    for question in questions() {
+        let mut tree = models.tree(&question.prompt).unwrap();
+        block_on(models.small(&mut tree, Tree::ROOT)).unwrap();
+        let score = Scorer::new(&signal, 0, &device).score(&tree, Tree::ROOT);
+        engine.truncate(0);
+        let step = block_on(engine.feed(&tree.prefix(Tree::ROOT))).unwrap();
+        assert!((score - step.score).abs() < 1e-5, "{score} and {}", step.score);
+        seen.push(score);
+    }
+    assert!(seen.iter().any(|score| *score != seen[0]), "{seen:?}");
+}
+
+#[test]
 fn a_fixed_threshold_gives_every_policy_a_setting_at_its_share() {
     let device = device::cpu();
     let slm = files(1);
     let workers = Workers { slm: &slm, llm: Teacher::Files(&slm), device: &device, threads: 2, longest: LONGEST };
-    let (questions, signals) = (questions(), [Signal::Entropy, Signal::Peak]);
+    let (questions, signals) = (questions(), [Signal::Entropy(ENTROPY), Signal::Peak]);
     let chosen = |fixed| thresholds(&workers, &questions, &signals, &[0.1, 0.5], fixed, &|| false).unwrap();
     let plain = chosen(None);
     let fixed = 0.5 * (plain[0][0] + plain[0][1]);

@@ -3,7 +3,7 @@
 use crate::{command, failure::Failure, place::Place, python, step::Steps};
 
 /// llama.cpp with its server, as wheels for Linux, macOS and Windows.
-const SERVER: (&str, &str) = ("xllamacpp", "2026.10.11549");
+pub const SERVER: (&str, &str) = ("xllamacpp", "2026.10.11549");
 
 /// Runs them; [`crate::native::build`] comes before.
 pub fn run(place: &Place, steps: &mut Steps) -> Result<(), Failure> {

@@ -4,10 +4,12 @@ mod browser;
 mod command;
 mod demo;
 mod e2e;
+mod engine_size;
 mod failure;
 mod fuzz;
 mod lint;
 mod llama_cpp;
+mod load;
 mod native;
 mod openai;
 mod optimise;
@@ -62,7 +64,12 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
         Request::Fuzz { seconds } => fuzz::run(&place, &mut steps, seconds),
         Request::Shell { folder } => shell::prepare(&place, &folder),
         Request::Soak { minutes } => soak::run(&place, &mut steps, minutes),
+        Request::Load(load) => {
+            native::build(&place, &mut steps)?;
+            load::run(&place, &mut steps, &load)
+        }
         Request::BuildWeb => web::build(&place, &mut steps),
+        Request::EngineSize { variants } => engine_size::run(&place, &mut steps, &variants),
         Request::E2e => {
             native::build(&place, &mut steps)?;
             web::build(&place, &mut steps)?;

@@ -7,9 +7,10 @@ use std::{
     path::Path,
 };
 
+/// Smallest.
+const LEVEL: &str = "-Oz";
 /// Only what browsers have: all features at once would write wasm that they refuse.
-const FLAGS: [&str; 8] = [
-    "-Oz",
+pub const FEATURES: [&str; 7] = [
     "--enable-bulk-memory",
     "--enable-sign-ext",
     "--enable-mutable-globals",
@@ -32,7 +33,7 @@ pub fn in_place(place: &Place, optimiser: &Path, file: &Path) -> Result<(), Fail
         println!("    {name}: is optimised (a minute or two)");
         let part = kept.with_extension("part");
         let mut run = place.command(optimiser);
-        run.args(FLAGS).arg(file).arg("-o").arg(&part);
+        run.arg(LEVEL).args(FEATURES).arg(file).arg("-o").arg(&part);
         command::run(&mut run, "Remove npm's folder in the tools folder of the target folder and run this again.")?;
         fs::rename(&part, &kept).map_err(|error| Failure::file(&part, &error))?;
     }
@@ -41,6 +42,6 @@ pub fn in_place(place: &Place, optimiser: &Path, file: &Path) -> Result<(), Fail
 
 fn key(bytes: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (bytes, FLAGS).hash(&mut hasher);
+    (bytes, LEVEL, FEATURES).hash(&mut hasher);
     hasher.finish()
 }

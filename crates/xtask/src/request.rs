@@ -1,6 +1,6 @@
 //! The request: what the command line asks for.
 
-use crate::{failure::Failure, fuzz, soak, test::STEPS};
+use crate::{failure::Failure, fuzz, load::Load, soak, test::STEPS};
 use std::path::PathBuf;
 
 /// What `cargo xtask help` prints.
@@ -13,7 +13,13 @@ Usage: cargo xtask COMMAND
   lint [--all]            formatting and clippy of the light crates; with --all of every crate
   fuzz [--seconds N]      hostile model files for every parser, N seconds (60) each
   soak [--minutes N]      faults over routed answers for N minutes (30); the report is tests/soak.json
+  load [--sessions LIST] [--seconds N] [--rounds N]
+                          our server and llama.cpp's under 1 to 256 conversations (1,4,16,64,256),
+                          N seconds (6) and rounds (1) each, in JSON
   build-web               the page and its engine in dist/
+  engine-size [VARIANT]...
+                          size of the engine under other profiles and optimisers, in JSON: page,
+                          thin, no-lto, small, level-2, level-3 (all; 20 minutes or so each)
   shell [FOLDER]          what Trunk runs after a build: makes the page in FOLDER (dist) installable
   e2e                     the browser test alone
   memory                  peak memory while the browser downloads and loads a model of 600 MB, in JSON
@@ -30,7 +36,9 @@ pub enum Request {
     Lint { all: bool },
     Fuzz { seconds: u32 },
     Soak { minutes: u32 },
+    Load(Load),
     BuildWeb,
+    EngineSize { variants: Vec<String> },
     Shell { folder: PathBuf },
     E2e,
     Memory,
@@ -59,7 +67,11 @@ impl Request {
                 Ok(minutes) if minutes > 0 => Ok(Self::Soak { minutes }),
                 _ => Err(Failure::new(format!("`{number}`: write a number of minutes from 1"))),
             },
+            ["load", rest @ ..] => Ok(Self::Load(load(rest)?)),
             ["build-web"] => Ok(Self::BuildWeb),
+            ["engine-size", variants @ ..] => {
+                Ok(Self::EngineSize { variants: variants.iter().map(|name| (*name).to_owned()).collect() })
+            }
             ["e2e"] => Ok(Self::E2e),
             ["memory"] => Ok(Self::Memory),
             _ => Err(Failure::new(format!("`{}` is not a task.\n\n{HELP}", words.join(" ")))),
@@ -70,6 +82,21 @@ impl Request {
 /// Where Trunk has put what it built, when it asks.
 fn staging() -> PathBuf {
     std::env::var_os("TRUNK_STAGING_DIR").map_or_else(|| "dist".into(), PathBuf::from)
+}
+
+fn load(words: &[&str]) -> Result<Load, Failure> {
+    let mut load = Load::default();
+    for pair in words.chunks(2) {
+        let number = |text: &str| text.parse::<u32>().ok().filter(|number| *number > 0);
+        let wrong = || Failure::new(format!("`{}`: write --sessions 1,4, --seconds 6 or --rounds 1", pair.join(" ")));
+        match pair {
+            ["--sessions", list] if list.split(',').all(|one| number(one).is_some()) => load.sessions = (*list).into(),
+            ["--seconds", text] => load.seconds = number(text).ok_or_else(wrong)?,
+            ["--rounds", text] => load.rounds = number(text).ok_or_else(wrong)?,
+            _ => return Err(wrong()),
+        }
+    }
+    Ok(load)
 }
 
 fn skipped(words: &[&str]) -> Result<Vec<String>, Failure> {
@@ -93,10 +120,15 @@ mod tests {
     #[test]
     fn reads_tasks_and_flags() {
         assert_eq!(read(""), Ok(Request::Help));
+        assert_eq!(read("load"), Ok(Request::Load(Load::default())));
+        let some = Load { sessions: "1,8".into(), seconds: 2, ..Load::default() };
+        assert_eq!(read("load --sessions 1,8 --seconds 2"), Ok(Request::Load(some)));
+        assert!(read("load --sessions 1,x").is_err() && read("load --seconds").is_err());
         assert_eq!(read("demo --no-open"), Ok(Request::Demo { open: false }));
         let skip = vec!["lint".to_owned(), "e2e".to_owned()];
         assert_eq!(read("test --skip lint --skip e2e"), Ok(Request::Test { skip }));
         assert_eq!(read("shell made"), Ok(Request::Shell { folder: "made".into() }));
+        assert_eq!(read("engine-size thin"), Ok(Request::EngineSize { variants: vec!["thin".into()] }));
         assert_eq!(read("lint --all"), Ok(Request::Lint { all: true }));
         assert_eq!(read("soak"), Ok(Request::Soak { minutes: 30 }));
         assert_eq!(read("soak --minutes 2"), Ok(Request::Soak { minutes: 2 }));

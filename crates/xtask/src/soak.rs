@@ -13,6 +13,7 @@ pub fn run(place: &Place, steps: &mut Steps, minutes: u32) -> Result<(), Failure
         let mut test = place.cargo();
         test.args(["test", "--release", "--test", "schedules", "--", "--ignored", "--nocapture", "soak"]);
         test.env("CITER_SOAK_SECONDS", (u64::from(minutes) * 60).to_string()).env("CITER_SOAK_REPORT", &report);
+        test.env("CITER_SOAK_COMMAND", format!("cargo xtask soak --minutes {minutes}"));
         command::run(&mut test, "The message above names the seed: make it a test of its own, and fix what it shows.")
     })
 }

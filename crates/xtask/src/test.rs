@@ -1,6 +1,8 @@
 //! Test: everything that must pass, from the cheapest to the dearest.
 
-use crate::{e2e, failure::Failure, fuzz, lint, llama_cpp, native, openai, place::Place, step::Steps, system, web};
+use crate::{
+    e2e, failure::Failure, fuzz, lint, llama_cpp, load, native, openai, place::Place, step::Steps, system, web,
+};
 
 /// The steps' names, for `--skip`.
 pub const STEPS: [&str; 7] = ["lint", "native", "fuzz", "web", "openai", "llama-cpp", "e2e"];
@@ -27,6 +29,7 @@ pub fn run(place: &Place, steps: &mut Steps, skip: &[String]) -> Result<(), Fail
             "llama-cpp" => {
                 native::build(place, steps)?;
                 llama_cpp::run(place, steps)?;
+                load::run(place, steps, &load::short())?;
             }
             _ => {
                 native::build(place, steps)?;

@@ -1,4 +1,7 @@
-//! The allocator of all targets: a parser that asks for an absurd piece of memory fails at once.
+//! What targets share: an allocator under which a parser that asks for an absurd piece of memory fails at once, and the
+//! library's surroundings.
+
+pub mod library;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 

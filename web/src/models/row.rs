@@ -3,6 +3,7 @@
 use super::cards::Cards;
 use super::shelf::{Models, is_busy};
 use crate::chat::Chat;
+use crate::judge::Judge;
 use crate::strings::models as words;
 use citer_core::library::{LibraryRequest, ModelState, StoredModel};
 use leptos::prelude::*;
@@ -32,7 +33,7 @@ pub fn Shipped() -> impl IntoView {
 /// The stored model `id`.
 #[component]
 pub fn Row(id: String) -> impl IntoView {
-    let models = expect_context::<Models>();
+    let (models, chat) = (expect_context::<Models>(), expect_context::<Chat>());
     let id = StoredValue::new(id);
     let model = Memo::new(move |_| {
         models.models.with(|all| id.with_value(|id| all.iter().find(|model| model.id == *id).cloned()))
@@ -52,6 +53,12 @@ pub fn Row(id: String) -> impl IntoView {
             view! { <progress max="1" value=share.to_string() aria-label=label></progress> }
         })
     };
+    let judge = Memo::new(move |_| {
+        let in_use = chat.model.with(|used| id.with_value(|id| used.as_ref() == Some(id)));
+        chat.engine.with(|engine| engine.info().filter(|_| in_use).map(Judge::of))
+    });
+    let router =
+        move || judge.get().and_then(words::judge).map(|words| view! { <p class="quiet model-judge">{words}</p> });
     view! {
         <li
             class="model"
@@ -69,6 +76,7 @@ pub fn Row(id: String) -> impl IntoView {
                 {move || read(|model| words::state(model.state, model.stored, model.bytes))}
             </p>
             {progress}
+            {router}
             <p
                 class="model-verdict"
                 data-verdict=move || verdict().map(|verdict| words::verdict_name(&verdict))

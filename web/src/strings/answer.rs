@@ -63,12 +63,20 @@ pub fn what_if(result: &citer_chat::counterfactual::WhatIf, threshold: f32, inst
 }
 
 /// Why a token was made where it was.
-pub fn why(source: citer_core::Source, mode: citer_core::Mode) -> &'static str {
+pub fn why(source: citer_core::Source, mode: citer_core::Mode, judge: crate::judge::Judge) -> &'static str {
+    use crate::judge::Judge;
     use citer_core::{Mode, Source};
     match (source, mode) {
         (Source::Local, Mode::LocalOnly) => "“Local only” was chosen.",
+        (Source::Local, _) if judge == Judge::Entropy => {
+            "The model was sure enough of it (entropy, calibrated on the shipped pair: it has no router)."
+        }
+        (Source::Local, _) if judge == Judge::Nobody => "This model has no router: it makes all tokens itself.",
         (Source::Local, _) => "The router trusted it: its score is not below the threshold.",
         (Source::Agreed | Source::Remote, Mode::RemoteOnly) => "“Remote only” was chosen.",
+        (Source::Agreed | Source::Remote, _) if judge == Judge::Entropy => {
+            "The model was unsure of it (entropy, calibrated on the shipped pair: it has no router)."
+        }
         (Source::Agreed | Source::Remote, _) => "The router doubted it: its score is below the threshold.",
         (Source::Forced(reason), _) => crate::strings::reason(reason),
     }

@@ -1,12 +1,13 @@
 //! English texts of the model library.
 
 use crate::amount;
+use crate::judge::Judge;
 use citer_core::library::{ModelState, Obstacle, StorageUse, Verdict};
 
 pub const MODELS: &str = "Models";
 pub const CLOSE: &str = "Close";
-pub const INTRO: &str = "Models are kept in this browser and run on this device. A model for which no router was trained makes \
-    all tokens itself.";
+pub const INTRO: &str = "Models are kept in this browser and run on this device. A model for which no router was trained asks \
+    the large one when it is unsure of a token.";
 pub const SHIPPED: &str = "Built-in model";
 pub const CARD_SLM: &str = "Card of the small model";
 pub const CARD_LLM: &str = "Card of the large model";
@@ -15,6 +16,9 @@ pub const CARDS_LICENCE: &str =
     "Both models and the router were trained by this program's own code; licence: MIT or Apache-2.0.";
 pub const CARD_READING: &str = "Reading the card…";
 pub const SHIPPED_ORIGIN: &str = "comes with this page, with its router";
+pub const BY_ENTROPY: &str =
+    "This model has no router: it asks when the model is unsure (entropy), calibrated on the shipped pair.";
+pub const NO_ROUTER: &str = "This model has no router: it makes all tokens itself.";
 pub const IN_USE: &str = "in use";
 pub const USE: &str = "Use";
 pub const RESUME: &str = "Resume";
@@ -33,6 +37,15 @@ pub const IMPORT_HELP: &str = "A GGUF file, or config.json, tokenizer.json and t
 pub const NONE: &str = "No other models yet.";
 pub const UNKNOWN_FIT: &str = "Whether it runs here is known once its description is there.";
 pub const LOOKING: &str = "Looking it up…";
+
+/// Who judges the tokens of the model in use, where no router does.
+pub fn judge(judge: Judge) -> Option<&'static str> {
+    match judge {
+        Judge::Router => None,
+        Judge::Entropy => Some(BY_ENTROPY),
+        Judge::Nobody => Some(NO_ROUTER),
+    }
+}
 
 /// How far the model is.
 pub fn state(state: ModelState, stored: u64, bytes: u64) -> String {

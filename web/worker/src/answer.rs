@@ -4,7 +4,7 @@ use crate::{engine::Loaded, post, server::Server};
 use citer_core::message::{FromWorker, Turn};
 use citer_core::notice::Notices;
 use citer_core::revival::{Cause, Death, Fault};
-use citer_core::trace::Part;
+use citer_core::trace::{ENTROPY, Part};
 use citer_core::{Candidate, DecodeError, Settings, StopFlag, TokenEvent, Trace};
 use citer_lm::Tokenizer;
 
@@ -71,8 +71,9 @@ pub async fn answer(
     let mut trace = Trace::new(&prompt, &settings, made);
     let [slm, router] = loaded.hashes.clone();
     trace.slm = Some(Part { name: loaded.info.model.clone(), hash: Some(slm) });
+    let judge = if loaded.info.by_entropy { ENTROPY } else { "citer-router" };
     // A model without a router has no hash of one.
-    trace.router = (!router.is_empty()).then(|| Part { name: "citer-router".into(), hash: Some(router) });
+    trace.router = (!router.is_empty()).then(|| Part { name: judge.into(), hash: Some(router) });
     trace.llm = server.model().map(|name| Part { name, hash: None });
     post(&FromWorker::Finished { answer, finish, trace });
     Ok(())

@@ -16,8 +16,10 @@ pub struct Loaded {
     pub decoder: RoutedDecoder,
     /// What the page shows.
     pub info: EngineInfo,
-    /// SHA-256 of the SLM's and the router's weights, for traces.
+    /// SHA-256 of the SLM's weights and of the router's, or of the card of what stands in for it, for traces.
     pub hashes: [String; 2],
+    /// Whether its kernel variants were known from an earlier visit.
+    pub remembered: bool,
 }
 
 /// Why a model cannot be loaded, in words for people.
@@ -96,6 +98,7 @@ pub async fn load(models_url: &str) -> Result<Loaded, LoadFailure> {
     let hashes = [sha256(&files.weights), sha256(&files.router)];
     let (parts, tensors, card) = files.parts().map_err(|error| error.to_string())?;
     let engine = device.load(parts, &tensors, &hashes[0], CONTEXT, progress).await?;
+    let remembered = device.remembered();
     loading("Ready", 1.0);
     let info = EngineInfo {
         model: "citer-slm".into(),
@@ -107,8 +110,9 @@ pub async fn load(models_url: &str) -> Result<Loaded, LoadFailure> {
         context: engine.capacity(),
         end_token: engine.format().end,
         has_router: true,
+        by_entropy: false,
         has_system: engine.format().has_system,
         memory: memory::size().unwrap_or_default(),
     };
-    Ok(Loaded { engine, decoder: RoutedDecoder::new(), info, hashes })
+    Ok(Loaded { engine, decoder: RoutedDecoder::new(), info, hashes, remembered })
 }

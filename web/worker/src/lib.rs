@@ -114,7 +114,8 @@ async fn handle(state: Shared, message: ToWorker, files: Vec<File>) {
             match loading {
                 Ok(mut loaded) => {
                     let info = loaded.info.clone();
-                    post(&FromWorker::Kernels { kernels: device::kernels(&mut loaded.engine) });
+                    let (kernels, remembered) = (device::kernels(&mut loaded.engine), loaded.remembered);
+                    post(&FromWorker::Kernels { kernels, remembered });
                     let vocabulary = LocalVocabulary::new(loaded.engine.shared_tokenizer(), loaded.engine.format());
                     state.borrow_mut().vocabulary = Some(Arc::new(vocabulary));
                     state.borrow_mut().loaded = Some(loaded);

@@ -9,6 +9,7 @@ use citer_core::message::EngineInfo;
 use citer_core::{LocalModel, RoutedDecoder, Settings};
 use citer_files::{ModelFiles, folder::Folder, model_files};
 use citer_library::{Library, StorageError};
+use citer_lm::entropy::{ENTROPY_CARD, EntropyCard};
 use citer_lm::hash::sha256;
 use citer_lm::pair::{ROUTER, ROUTER_CARD, RouterCard};
 use citer_lm::parts::Parts;
@@ -23,7 +24,7 @@ struct Router {
 }
 
 /// Loads the complete model `id` and runs it once, with the router that belongs to it: its own, or the shipped one where
-/// that was trained for it. Without one its own tokens all stand unless the LLM makes every token.
+/// that was trained for it. Without one the entropy of its next token, calibrated on the shipped pair, stands in for it.
 pub async fn load(id: &str, models_url: &str) -> Result<Loaded, LoadFailure> {
     let begun = Instant::now();
     loading("Opening the stored model", 0.0);
@@ -40,28 +41,43 @@ pub async fn load(id: &str, models_url: &str) -> Result<Loaded, LoadFailure> {
     loading("Opening the device", 0.2);
     let device = Device::open().await?;
     let parameters = config.parameters();
-    let (router, card, hash) = match router {
-        Some(Router { file, card, hash }) => (Some(file), Some(card), hash),
-        None => (None, None, String::new()),
+    let has_router = router.is_some();
+    let (router, stand_in, threshold, hash) = match router {
+        Some(Router { file, card, hash }) => (Some(file), None, card.threshold, hash),
+        None => match entropy(models_url).await? {
+            Some((card, hash)) => (None, Some(card.score), card.threshold, hash),
+            None => (None, None, Settings::default().threshold, String::new()),
+        },
     };
     let parts = Parts { config, tokenizer, format, router };
     let progress = |share: f32| loading("Loading the model", 0.25 + 0.5 * share);
-    let engine = device.load(parts, &*tensors, &weights, CONTEXT, progress).await?;
+    let mut engine = device.load(parts, &*tensors, &weights, CONTEXT, progress).await?;
+    engine.stand_in = stand_in;
+    let remembered = device.remembered();
     loading("Ready", 1.0);
     let info = EngineInfo {
         model: folder.manifest.source.name(),
         parameters,
         adapter: device.name(),
         on_processor: device::ON_PROCESSOR,
-        threshold: card.as_ref().map_or(Settings::default().threshold, |card| card.threshold),
+        threshold,
         load_ms: begun.elapsed().as_secs_f64() * 1000.0,
         context: engine.capacity(),
         end_token: engine.format().end,
-        has_router: card.is_some(),
+        has_router,
+        by_entropy: stand_in.is_some(),
         has_system: engine.format().has_system,
         memory: memory::size().unwrap_or_default(),
     };
-    Ok(Loaded { engine, decoder: RoutedDecoder::new(), info, hashes: [weights, hash] })
+    Ok(Loaded { engine, decoder: RoutedDecoder::new(), info, hashes: [weights, hash], remembered })
+}
+
+/// The shipped pair's calibrated entropy with the SHA-256 of its card; a page that comes without a pair has none.
+async fn entropy(models_url: &str) -> Result<Option<(EntropyCard, String)>, String> {
+    let address = format!("{}/{ENTROPY_CARD}", models_url.trim_end_matches('/'));
+    let Ok(json) = download(&address, |_, _| {}).await else { return Ok(None) };
+    let card = EntropyCard::parse(&json).map_err(|e| e.to_string())?;
+    Ok(Some((card, sha256(&json))))
 }
 
 /// The router that was trained for the model with weights and tokenizer of these hashes, if there is one.

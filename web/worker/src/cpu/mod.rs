@@ -59,6 +59,11 @@ impl Device {
         progress(1.0);
         Ok(Model(engine))
     }
+
+    /// There are no variants to remember.
+    pub fn remembered(&self) -> bool {
+        false
+    }
 }
 
 /// Bytes of a model's weights and KV cache.

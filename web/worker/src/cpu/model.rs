@@ -1,7 +1,7 @@
 //! The model as the routed decoder drives it on the processor: it takes a breath before every piece of work, in which the
 //! worker hears the page, and reads a long prompt in pieces.
 
-use citer_core::{LocalModel, LocalStep, TokenId};
+use citer_core::{LocalModel, LocalStep, Sampling, TokenId};
 use citer_lm::{Engine, EngineError};
 use js_sys::{Function, Promise};
 use std::ops::{Deref, DerefMut};
@@ -57,6 +57,10 @@ impl DerefMut for Model {
 
 impl LocalModel for Model {
     type Error = EngineError;
+
+    fn sample(&mut self, sampling: Sampling) {
+        self.0.sample(sampling);
+    }
 
     async fn feed(&mut self, tokens: &[TokenId]) -> Result<LocalStep, EngineError> {
         let (needed, capacity) = (self.position() + tokens.len(), self.capacity());

@@ -15,6 +15,7 @@ use citer_lm::{
     PREFILL,
     fused::{self, Options},
 };
+use std::cell::Cell;
 use wasm_bindgen::prelude::*;
 
 /// Whether the engine runs on the processor.
@@ -25,17 +26,22 @@ pub const CHUNK: usize = PREFILL;
 pub type Model = Engine;
 
 /// An open graphics adapter.
-pub struct Device(Gpu);
+pub struct Device {
+    gpu: Gpu,
+    /// Whether the kernel variants of the model that was loaded were known from an earlier visit.
+    remembered: Cell<bool>,
+}
 
 impl Device {
     /// Opens the default adapter.
     pub async fn open() -> Result<Self, LoadFailure> {
-        Gpu::open().await.map(Self).map_err(|error| LoadFailure::of(error.into()))
+        let gpu = Gpu::open().await.map_err(|error| LoadFailure::of(error.into()))?;
+        Ok(Self { gpu, remembered: Cell::new(false) })
     }
 
     /// Its name.
     pub fn name(&self) -> String {
-        self.0.name.clone()
+        self.gpu.name.clone()
     }
 
     /// Loads a model whose weights have the given SHA-256 and runs it once; `progress` hears the share that is loaded.
@@ -47,12 +53,17 @@ impl Device {
         capacity: usize,
         progress: impl FnMut(f32),
     ) -> Result<Model, LoadFailure> {
-        let tuning = remembered::tuning(&self.0, weights_sha256).await;
+        let tuning = remembered::tuning(&self.gpu, weights_sha256).await;
         let options = Options { capacity, tuning, ..Options::default() };
-        let opened = fused::open(&self.0, parts, tensors, options, progress).await;
+        let opened = fused::open(&self.gpu, parts, tensors, options, progress).await;
         let mut engine = opened.map_err(LoadFailure::of)?;
-        remembered::keep(&self.0, weights_sha256, &mut engine).await;
+        self.remembered.set(remembered::keep(&self.gpu, weights_sha256, &mut engine, tuning).await);
         Ok(engine)
+    }
+
+    /// Whether the kernel variants of the model that was loaded were known from an earlier visit.
+    pub fn remembered(&self) -> bool {
+        self.remembered.get()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::device;
 use citer_core::library::StorageUse;
-use citer_library::Machine;
+use citer_library::{Machine, room};
 use js_sys::{Function, Promise, Reflect};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -44,8 +44,9 @@ pub async fn call(object: &JsValue, name: &str) -> Option<JsValue> {
     JsFuture::from(promise).await.ok()
 }
 
-/// The machine, with `storage` already asked for and `speed` measured, if it was.
-pub async fn machine(storage: &StorageUse, speed: Option<Speed>) -> Machine {
+/// The machine, with `storage` already asked for, what was used when a write was last `refused`, and `speed`, if it was
+/// measured.
+pub async fn machine(storage: &StorageUse, refused: Option<u64>, speed: Option<Speed>) -> Machine {
     let navigator: JsValue = crate::scope().navigator().into();
     let limits = device::limits().await;
     let memory = get(&navigator, "deviceMemory").as_f64().map(|gib| (gib * GIB * SHARE) as u64);
@@ -53,7 +54,7 @@ pub async fn machine(storage: &StorageUse, speed: Option<Speed>) -> Machine {
         memory: [memory, limits.memory].into_iter().flatten().min(),
         max_buffer: limits.max_buffer,
         max_binding: limits.max_binding,
-        free_storage: storage.free(),
+        free_storage: room(storage, refused),
         bandwidth: speed.map(|speed| speed.bytes_per_s),
         kernel_seconds: speed.map_or(0.0, |speed| speed.kernel_s),
     }

@@ -16,8 +16,8 @@ use citer_core::library::{LibraryNews, LibraryRequest, ModelState, Obstacle, Sto
 use citer_core::message::FromWorker;
 use citer_files::{Config, folder::CONFIG};
 use citer_library::{
-    Fetch, Library, LibraryError, Machine, Manifest, Needs, Outline, Progress, Sizes, Source, complete, complete_one,
-    verdict,
+    Fetch, Library, LibraryError, Machine, Manifest, Needs, Outline, Progress, Sizes, Source, StorageError, complete,
+    complete_one, verdict,
 };
 use local_files::LocalFiles;
 use network::Network;
@@ -40,6 +40,8 @@ pub struct Shelf {
     speed: Cell<Option<machine::Speed>>,
     /// Whether that was begun: once a visit.
     measured: Cell<bool>,
+    /// Bytes that were used when the browser last refused to store more.
+    refused: Cell<Option<u64>>,
 }
 
 fn tell(news: LibraryNews) {
@@ -135,12 +137,14 @@ impl Shelf {
                 return;
             }
         }
-        failed(Some(model), &citer_library::StorageError::Busy.into());
+        failed(Some(model), &StorageError::Busy.into());
     }
 
     /// Fetches what is missing. One tab at a time does it.
     async fn download<F: Fetch>(&self, library: &Library<Opfs>, model: &str, source: impl FnOnce(&StopFlag) -> F) {
         let Some((stop, _lock)) = self.begin(model, ModelState::Downloading).await else { return };
+        // Whoever tries again may have made room.
+        self.refused.set(None);
         self.list(library).await;
         machine::persist().await;
         let made = async {
@@ -190,7 +194,12 @@ impl Shelf {
         self.busy.borrow_mut().remove(model);
         match result {
             Ok(()) | Err(LibraryError::Stopped) => {}
-            Err(error) => failed(Some(model), &error),
+            Err(error) => {
+                if error == LibraryError::Storage(StorageError::Full) {
+                    self.refused.set(Some(machine::storage().await.used));
+                }
+                failed(Some(model), &error);
+            }
         }
         self.list(library).await;
     }
@@ -198,7 +207,7 @@ impl Shelf {
     /// Tells the page what is stored; returns how many models that are.
     async fn list(&self, library: &Library<Opfs>) -> usize {
         let storage = machine::storage().await;
-        let machine = machine::machine(&storage, self.speed.get()).await;
+        let machine = machine::machine(&storage, self.refused.get(), self.speed.get()).await;
         let listed = match library.list().await {
             Ok(listed) => listed,
             Err(error) => {
