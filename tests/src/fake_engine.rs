@@ -20,7 +20,7 @@ async function answer({ answer, turns, settings }) {
     const score = critical ? settings.threshold / 2 : 1;
     const local = [{ id: index, probability: 0.75 }, { id: index + 1, probability: 0.125 }];
     const event = { index, id: index, text, source: critical ? 'remote' : 'local', score, threshold: settings.threshold, local,
-      remote: critical ? local : [], compute_ms: 1, wait_ms: critical ? 2 : 0, hidden_ms: 0, server_ms: 0, bytes_sent: critical ? 90 : 0,
+      remote: critical ? local : [], compute_ms: 100, wait_ms: critical ? 2 : 0, hidden_ms: 0, server_ms: 0, bytes_sent: critical ? 90 : 0,
       bytes_received: critical ? 60 : 0, tokens_sent: critical ? 8 : 0, tokens_cached: 0 };
     events.push(event);
     say({ type: 'token', answer, event, local_text: [text, '?'], remote_text: critical ? [text, '?'] : [] });
@@ -38,6 +38,9 @@ onmessage = ({ data }) => {
     answer(message);
   } else if (message.type === 'stop') {
     stopped = true;
+  } else if (message.type === 'bench') {
+    const speeds = [{ context: 16, prefill_tokens_per_s: 9, decode_tokens_per_s: 3, single_tokens_per_s: 2 }];
+    say({ type: 'bench', report: JSON.stringify({ model: { name: 'scripted' }, environment: { adapter: 'none' }, speeds }) });
   }
 };
 say({ type: 'started' });

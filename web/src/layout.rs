@@ -184,7 +184,7 @@ fn shown(block: Memo<Option<Block>>, path: Path) -> AnyView {
                             <span>{language.clone()}</span>
                             <Copy text/>
                         </div>
-                        <pre tabindex="0"><code>{parts()}</code></pre>
+                        <pre tabindex="0" dir="ltr"><code>{parts()}</code></pre>
                     </div>
                 }
                 .into_any()
@@ -216,18 +216,19 @@ fn shown(block: Memo<Option<Block>>, path: Path) -> AnyView {
     })
 }
 
+/// A tag's element. Text that runs from right to left has its own direction.
 fn element(tag: &Tag, parts: AnyView) -> AnyView {
     match tag {
-        Tag::Paragraph => view! { <p>{parts}</p> }.into_any(),
+        Tag::Paragraph => view! { <p dir="auto">{parts}</p> }.into_any(),
         // An answer stands under its question, which is a heading of the second level.
-        Tag::Heading(1) => view! { <h3>{parts}</h3> }.into_any(),
-        Tag::Heading(2) => view! { <h4>{parts}</h4> }.into_any(),
-        Tag::Heading(3) => view! { <h5>{parts}</h5> }.into_any(),
-        Tag::Heading(_) => view! { <h6>{parts}</h6> }.into_any(),
-        Tag::Quote => view! { <blockquote>{parts}</blockquote> }.into_any(),
+        Tag::Heading(1) => view! { <h3 dir="auto">{parts}</h3> }.into_any(),
+        Tag::Heading(2) => view! { <h4 dir="auto">{parts}</h4> }.into_any(),
+        Tag::Heading(3) => view! { <h5 dir="auto">{parts}</h5> }.into_any(),
+        Tag::Heading(_) => view! { <h6 dir="auto">{parts}</h6> }.into_any(),
+        Tag::Quote => view! { <blockquote dir="auto">{parts}</blockquote> }.into_any(),
         Tag::List(None) => view! { <ul class="list">{parts}</ul> }.into_any(),
         Tag::List(Some(from)) => view! { <ol class="list" start=from.to_string()>{parts}</ol> }.into_any(),
-        Tag::Item => view! { <li>{parts}</li> }.into_any(),
+        Tag::Item => view! { <li dir="auto">{parts}</li> }.into_any(),
         Tag::Emphasis => view! { <em>{parts}</em> }.into_any(),
         Tag::Strong => view! { <strong>{parts}</strong> }.into_any(),
         Tag::Struck => view! { <s>{parts}</s> }.into_any(),
@@ -239,9 +240,9 @@ fn element(tag: &Tag, parts: AnyView) -> AnyView {
         .into_any(),
         Tag::Table => view! { <div class="table" tabindex="0"><table><tbody>{parts}</tbody></table></div> }.into_any(),
         Tag::Row => view! { <tr>{parts}</tr> }.into_any(),
-        Tag::Cell(true) => view! { <th>{parts}</th> }.into_any(),
-        Tag::Cell(false) => view! { <td>{parts}</td> }.into_any(),
-        Tag::Rest => view! { <p class="rest">{parts}</p> }.into_any(),
+        Tag::Cell(true) => view! { <th dir="auto">{parts}</th> }.into_any(),
+        Tag::Cell(false) => view! { <td dir="auto">{parts}</td> }.into_any(),
+        Tag::Rest => view! { <p class="rest" dir="auto">{parts}</p> }.into_any(),
     }
 }
 

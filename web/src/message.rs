@@ -138,7 +138,7 @@ fn Question(id: u64) -> impl IntoView {
         _ => {}
     };
     let contents = move || match editing.get() {
-        false => view! { <p>{question.get_value()}</p> }.into_any(),
+        false => view! { <p dir="auto">{question.get_value()}</p> }.into_any(),
         true => view! {
             <form class="question-edit" on:submit=move |event: ev::SubmitEvent| { event.prevent_default(); send(); }>
                 <textarea
