@@ -167,10 +167,13 @@ impl Engine {
     /// when there is one token.
     pub async fn forward(&mut self, tokens: &[TokenId]) -> Result<Output, EngineError> {
         self.check(tokens)?;
-        let (stand_in, known) = (self.stand_in, self.tokenizer.vocab_size());
+        let stand_in = self.stand_in;
         match &mut self.path {
             #[cfg(feature = "cpu")]
-            Path::Plain(plain) => Ok(judged(stand_in, plain.forward(&self.config, tokens).await?, known)),
+            Path::Plain(plain) => {
+                let output = plain.forward(&self.config, tokens).await?;
+                Ok(judged(stand_in, output, self.tokenizer.vocab_size()))
+            }
             #[cfg(feature = "gpu")]
             Path::Fused(decoder) => {
                 let record = decoder.feed_alone(tokens).await?;
