@@ -223,7 +223,9 @@ async fn kernel_variants_are_tried_once_unless_their_record_is_damaged_or_foreig
     ] {
         rewrite(&page, change).await;
         page.open(&url).await;
-        assert_eq!(kernels(&page).await, (all, false), "{change}");
+        // How many are tried depends on how slow the first ones are.
+        let (tried, known) = kernels(&page).await;
+        assert!(!known && tried > fewer, "{tried} variants are tried after {change}");
         page.open(&url).await;
         assert_eq!(kernels(&page).await, (fewer, true), "it is written anew after {change}");
     }
