@@ -228,6 +228,8 @@ async fn the_page_passes_the_audit_and_works_by_keyboard() {
             ("#endpoints-open", "endpoints"),
             ("#sent-open", "sent"),
             ("#device-open", "device"),
+            ("#limits-open", "limits"),
+            ("#settings-open", "settings"),
         ] {
             page.click(button).await;
             until(&page, "the dialog is open", &format!("String(document.querySelector('#{dialog}').open)"), "true")
