@@ -4,11 +4,16 @@
 //! `cargo xtask e2e` runs it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use citer_tasks::{Split, suite};
 use citer_tests::{
     audit::Audit, browser::Browser, fake_engine, folder::TemporaryFolder, page::Page, product, server::Server,
 };
 use serde_json::{Value, json};
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+use thirtyfour::By;
 
 /// Watches what the main thread does from the first byte on.
 const WATCH: &str = "window.tasks = []; window.shifts = []; window.marks = {};
@@ -259,6 +264,156 @@ async fn a_long_answer_only_adds_to_the_page() {
         browser.close().await;
     }
     keep("streaming", &json!(figures));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the built product and Chrome: `cargo xtask e2e`"]
+async fn everything_that_opens_passes_the_audit() {
+    let site = site(&words(40), 1.0);
+    let server = Server::start(Some(site.path()));
+    let browser = Browser::start_new().await;
+    let page = Page(&browser.driver);
+    let folder = TemporaryFolder::new();
+    let questions = folder.path().join("questions.jsonl");
+    let lines: Vec<String> =
+        suite(Split::Test, 9, 1).iter().map(|question| serde_json::to_string(question).unwrap()).collect();
+    fs::write(&questions, lines.join("\n")).unwrap();
+    let mut audit = Audit::default();
+    for scheme in ["light", "dark"] {
+        page.look_as(1280, 900, scheme, "no-preference").await;
+        open(&page, &server).await;
+        page.script("localStorage.clear();", vec![]).await;
+        open(&page, &server).await;
+        let name = |what: &str| format!("{what}-{scheme}");
+        page.mode("router").await;
+        page.ask("What is 6 x 7?").await;
+        until(&page, "consent is asked for", "document.querySelector('#consent').open", json!(true)).await;
+        audit.look(&page, &name("consent")).await;
+        page.click("#consent-yes").await;
+        page.finished().await;
+        page.click("article [data-action=what-if]").await;
+        until(&page, "what if is there", "Boolean(document.querySelector('[data-what-if]'))", json!(true)).await;
+        audit.look(&page, &name("what-if")).await;
+        page.click("article [data-action=what-if]").await;
+        page.click("article [data-action=replay]").await;
+        until(&page, "the replay runs", "Boolean(document.querySelector('[data-later]'))", json!(true)).await;
+        audit.look(&page, &name("replay")).await;
+        page.click("article [data-action=replay]").await;
+        page.write("Write to jane.doe@example.org").await;
+        until(&page, "the address is found", "Boolean(document.querySelector('#spans li[data-kind]'))", json!(true))
+            .await;
+        audit.look(&page, &name("marks")).await;
+        for dialog in ["models", "endpoints", "sent", "device", "limits", "settings"] {
+            page.click(&format!("#{dialog}-open")).await;
+            until(&page, "it is open", &format!("document.querySelector('#{dialog}').open"), json!(true)).await;
+            audit.look(&page, &name(dialog)).await;
+            page.shot(&format!("craft-{dialog}-{scheme}")).await;
+            page.click(&format!("#{dialog} [data-close]")).await;
+            until(&page, "it is closed", &format!("document.querySelector('#{dialog}').open"), json!(false)).await;
+        }
+        page.click("#measure-open").await;
+        for scope in ["conversation", "all", "batch"] {
+            page.click(&format!("input[name=scope][value={scope}]")).await;
+            if scope == "batch" {
+                let input = page.0.find(By::Id("batch-file")).await.unwrap();
+                input.send_keys(questions.to_str().unwrap()).await.unwrap();
+                let loaded = "document.querySelector('#batch-loaded').textContent.includes('5 questions')";
+                until(&page, "the file is read", loaded, json!(true)).await;
+            }
+            audit.look(&page, &name(&format!("measure-{scope}"))).await;
+            page.shot(&format!("craft-measure-{scope}-{scheme}")).await;
+        }
+        page.0.goto(&format!("{}/bench.html", server.url())).await.unwrap();
+        until(&page, "the report is there", "Boolean(document.documentElement.dataset.bench)", json!(true)).await;
+        audit.look(&page, &name("bench")).await;
+        page.shot(&format!("craft-bench-{scheme}")).await;
+    }
+    audit.end();
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the built product and Chrome: `cargo xtask e2e`"]
+async fn long_words_and_huge_pastes_break_nothing() {
+    let long = format!(
+        "A {} and https://example.org/{}\n\n```\n{}\n```\n\nשלום עולם, זה משפט ארוך.\n\n| a | {} |\n|---|---|\n| 1 | 2 |\n",
+        "x".repeat(600),
+        "path/".repeat(80),
+        "code ".repeat(200),
+        "wide ".repeat(60)
+    );
+    let site = site(&tokens(&long), 1.0);
+    let server = Server::start(Some(site.path()));
+    let browser = Browser::start().await;
+    let page = Page(&browser.driver);
+    page.0.cdp().send_raw("Page.addScriptToEvaluateOnNewDocument", json!({"source": WATCH})).await.unwrap();
+    open(&page, &server).await;
+    page.ask(&"question".repeat(60)).await;
+    page.finished().await;
+    for (width, height) in [(360, 640), (768, 1024), (1440, 900)] {
+        page.appearance(width, height, "light").await;
+        page.shot(&format!("craft-long-{width}")).await;
+        assert!(page.look().await.overflow <= 0, "nothing is wider than {width} pixels");
+        let inside = "const log = document.querySelector('.log'); return log.scrollWidth - log.clientWidth;";
+        assert_eq!(page.script(inside, vec![]).await, json!(0), "the conversation does not scroll sideways at {width}");
+    }
+    let mixed = "return [...document.querySelectorAll('article p')].filter(p => p.textContent.includes('שלום'))
+        .map(p => getComputedStyle(p).direction);";
+    assert_eq!(page.script(mixed, vec![]).await, json!(["rtl"]), "a paragraph has the direction of its own text");
+
+    // A megabyte is said to be too long, stays, and the page still answers to keys.
+    page.script("window.tasks.length = 0;", vec![]).await;
+    let paste = "const field = document.querySelector('#question'); field.focus();
+        document.execCommand('insertText', false, 'many words '.repeat(1e5).slice(0, 1e6)); return field.value.length;";
+    let begun = Instant::now();
+    assert_eq!(page.script(paste, vec![]).await, json!(1_000_000));
+    until(&page, "it is too long", "Boolean(document.querySelector('#too-long'))", json!(true)).await;
+    println!(
+        "paste: {}",
+        json!({"bytes": 1_000_000, "ms": begun.elapsed().as_millis() as u64,
+        "long_tasks_ms": page.script("return window.tasks;", vec![]).await})
+    );
+    let sizes = page.script(SIZES, vec![]).await;
+    assert!(sizes["dock"].as_f64().unwrap() < 0.5, "the paste does not take the window: {sizes}");
+    assert!(page.look().await.overflow <= 0);
+    page.key("a", 65).await;
+    until(&page, "the text stays", "document.querySelector('#question').value.length >= 1000000", json!(true)).await;
+    until(&page, "it is not sent", "document.querySelector('#send').disabled", json!(true)).await;
+    page.script(
+        "const field = document.querySelector('#question'); field.value = 'short';
+        field.dispatchEvent(new Event('input', { bubbles: true }));",
+        vec![],
+    )
+    .await;
+    until(&page, "it can be sent again", "document.querySelector('#send').disabled", json!(false)).await;
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the built product and Chrome: `cargo xtask e2e`"]
+async fn figures_of_a_first_visit() {
+    let server = Server::start(Some(&product::dist()));
+    let browser = Browser::start().await;
+    let page = Page(&browser.driver);
+    page.0.cdp().send_raw("Page.addScriptToEvaluateOnNewDocument", json!({"source": WATCH})).await.unwrap();
+    open(&page, &server).await;
+    let found = page
+        .script(
+            "const all = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')];
+            return { requests: all.length,
+              files: all.map(file => ({ name: new URL(file.name).pathname, raw: file.decodedBodySize, sent: file.encodedBodySize })),
+              first_contentful_paint_ms: window.marks['first-contentful-paint'], interactive_ms: window.marks.interactive,
+              engine_ready_ms: window.marks.engine, long_tasks_ms: window.tasks,
+              layout_shift: window.shifts.reduce((a, b) => a + b, 0) };",
+            vec![],
+        )
+        .await;
+    println!("page: {found}");
+    keep("page", &found);
+    let (interactive, engine) = (found["interactive_ms"].as_f64().unwrap(), found["engine_ready_ms"].as_f64().unwrap());
+    assert!(interactive < engine, "a question can be typed before the engine is there");
+    assert!(found["layout_shift"].as_f64().unwrap() < 0.1, "what was drawn stays where it is: {found}");
+    browser.close().await;
 }
 
 /// Keeps figures beside the screenshots.
