@@ -49,5 +49,5 @@ say({ type: 'started' });
 /// Puts it into a copy of the page: every answer is `tokens`, one each `every_ms` milliseconds.
 pub fn put(site: &Path, tokens: &[String], every_ms: f64) {
     let script = format!("const TOKENS = {};\nconst EVERY_MS = {every_ms};\n{SCRIPT}", json!(tokens));
-    fs::write(site.join("citer-worker_loader.js"), script).unwrap();
+    fs::write(site.join("citer-engine.js"), script).unwrap();
 }
