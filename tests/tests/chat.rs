@@ -225,7 +225,7 @@ async fn a_batch_goes_on_after_a_reload_to_the_same_figures() {
 
     // Discarded, it does not come back.
     page.click("#batch-run").await;
-    until(&page, "it begins anew", share, |share| share.as_f64().is_some_and(|share| share >= 1.0 && share < 25.0))
+    until(&page, "it begins anew", share, |share| share.as_f64().is_some_and(|share| (1.0..25.0).contains(&share)))
         .await;
     page.0.refresh().await.unwrap();
     page.until("the server is found", |look| look.server == "available").await;
