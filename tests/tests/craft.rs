@@ -77,6 +77,7 @@ async fn a_small_window_is_for_the_conversation_and_everything_can_be_reached() 
         let sizes = page.script(SIZES, vec![]).await;
         println!("{name}: {sizes}");
         assert!(page.look().await.overflow <= 0, "nothing is wider than {width} pixels");
+        assert_eq!(sizes["beyond"], json!(0), "the document is as high as the window at {width}: {sizes}");
         assert_eq!(sizes["rows"], json!(1), "the header is one row at {width}: {sizes}");
         assert_eq!(sizes["small"], json!([]), "targets of 24 pixels at least");
         if height <= 640 {
@@ -111,7 +112,8 @@ const SIZES: &str = "
     const small = seen.map(e => [e, (e.type === 'radio' || e.type === 'file' ? e.closest('label') : e).getBoundingClientRect()])
       .filter(([, box]) => box.width < 24 || box.height < 24)
       .map(([e, box]) => `${e.id || e.dataset.action || e.className || e.textContent}: ${box.width}x${box.height}`);
-    return { header: share('.header'), dock: share('.dock'), log: share('.log'), rows: overlap ? 1 : 2, small };";
+    const beyond = document.documentElement.scrollHeight - innerHeight;
+    return { beyond, header: share('.header'), dock: share('.dock'), log: share('.log'), rows: overlap ? 1 : 2, small };";
 
 /// What is folded away is reached by its button, with keys alone, and Escape folds it again.
 async fn unfolds(page: &Page<'_>, fold: &str, inner: &str, name: &str, audit: &mut Audit) {
