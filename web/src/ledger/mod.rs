@@ -211,7 +211,7 @@ impl Sent {
         })
     }
 
-    /// What a worker tells of a request. One that begins is stored, and then `noted`.
+    /// What a worker tells of a request. One that begins is listed, and then `noted`.
     pub fn hear(self, worker: u64, news: RequestNews, noted: impl FnOnce(u64) + 'static) {
         let id_of = |request| self.requests.with_value(|requests| requests.get(&(worker, request)).cloned());
         let (request, id) = match news {
@@ -225,10 +225,17 @@ impl Sent {
                 self.requests.update_value(|requests| drop(requests.insert((worker, request), id.clone())));
                 self.ledger.update(|ledger| ledger.put(row));
                 self.leaves();
-                spawn_local(async move {
-                    self.save(&id).await;
+                let save = async move { self.save(&id).await };
+                // Somebody waits for a token: its row is listed now and stored meanwhile. Others leave once theirs is stored.
+                if purpose == Purpose::Token {
                     noted(request);
-                });
+                    spawn_local(save);
+                } else {
+                    spawn_local(async move {
+                        save.await;
+                        noted(request);
+                    });
+                }
                 return;
             }
             RequestNews::Reads { request, bytes_received } => {
