@@ -9,8 +9,8 @@ use citer_core::message::{Role, Turn};
 use minijinja::{Environment, Error, ErrorKind, Value, context, syntax::SyntaxConfig};
 use serde_json::Value as Json;
 
-/// Steps that a template may take, so that a hostile one ends.
-const FUEL: u64 = 2_000_000;
+/// Steps that a template may take, so that a hostile one ends; one pays for 64 bytes of text, so no text is longer than 32 MB.
+const FUEL: u64 = 500_000;
 /// A system prompt to try a template with.
 const PROBE: &str = "Answer-briefly.";
 /// Name under which the environment keeps its one template.
@@ -133,6 +133,13 @@ mod tests {
             {{ '<|im_start|>assistant\\n' }}{% endif %}";
         let text = "<|im_start|>system\nYou help.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n";
         assert_eq!(render(source, &["Hi"]).unwrap(), text);
+    }
+
+    #[test]
+    fn a_template_that_wants_much_memory_is_refused() {
+        assert!(render("{{ 'a'|indent(83984877, true) }}", &["Hi"]).is_err());
+        let long = "word ".repeat(200_000);
+        assert_eq!(render("{{ messages[0]['content'] }}", &[&long]).unwrap(), long);
     }
 
     #[test]
