@@ -3,10 +3,12 @@
 
 use crate::tls::Tls;
 use axum::Router;
-use hyper::server::conn::{http1, http2};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::graceful::{GracefulShutdown, Watcher},
+    server::{
+        conn::auto,
+        graceful::{GracefulShutdown, Watcher},
+    },
     service::TowerToHyperService,
 };
 use std::{future::Future, io, sync::Arc, time::Duration};
@@ -83,34 +85,29 @@ async fn connection(
 ) -> Result<(), Failure> {
     // One small answer a token: waiting for more to send would add a delay to each.
     stream.set_nodelay(true)?;
-    let Some(tls) = tls else { return http1(stream, app, patience, watcher).await };
-    let stream = timeout(patience, tls.accept(stream)).await??;
-    match stream.get_ref().1.alpn_protocol() {
-        Some(b"h2") => http2(stream, app, patience, watcher).await,
-        _ => http1(stream, app, patience, watcher).await,
+    match tls {
+        None => speak(stream, app, false, patience, watcher).await,
+        Some(tls) => {
+            let stream = timeout(patience, tls.accept(stream)).await??;
+            let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            speak(stream, app, http2, patience, watcher).await
+        }
     }
 }
 
-async fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     app: Router,
+    http2: bool,
     patience: Duration,
     watcher: Watcher,
 ) -> Result<(), Failure> {
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(patience).max_headers(64);
-    Ok(watcher.watch(http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app))).await?)
-}
-
-async fn http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    stream: S,
-    app: Router,
-    patience: Duration,
-    watcher: Watcher,
-) -> Result<(), Failure> {
-    let mut http = http2::Builder::new(TokioExecutor::new());
+    let mut http = auto::Builder::new(TokioExecutor::new());
+    http.http1().timer(TokioTimer::new()).header_read_timeout(patience).max_headers(64);
     // A client that does not answer a ping is gone.
-    http.timer(TokioTimer::new()).keep_alive_interval(patience).keep_alive_timeout(patience);
-    http.max_concurrent_streams(STREAMS).max_header_list_size(HEADERS);
-    Ok(watcher.watch(http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app))).await?)
+    http.http2().timer(TokioTimer::new()).keep_alive_interval(patience).keep_alive_timeout(patience);
+    http.http2().max_concurrent_streams(STREAMS).max_header_list_size(HEADERS);
+    // What was agreed on is spoken; nothing is guessed from the first bytes.
+    let http = if http2 { http.http2_only() } else { http.http1_only() };
+    Ok(watcher.watch(http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app)).into_owned()).await?)
 }
