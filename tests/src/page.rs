@@ -67,6 +67,12 @@ impl Page<'_> {
         self.until("the page is drawn", |look| !look.engine.is_empty()).await;
     }
 
+    /// Opens the address of a page whose own server is there, and waits until the page has found it.
+    pub async fn open_served(&self, url: &str) {
+        self.open(url).await;
+        self.until("the server is found", |look| look.server == "available").await;
+    }
+
     /// Looks once.
     pub async fn look(&self) -> Look {
         let value = self.script(LOOK, vec![]).await;
@@ -209,6 +215,15 @@ impl Page<'_> {
                 panic!("{what}: not so after {} s: {script} gives {value}", patience.as_secs());
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Looks at the page in windows of these widths and heights: nothing may be wider, and each is a screenshot.
+    pub async fn fits(&self, name: &str, windows: &[(&str, u32, u32)]) {
+        for (scheme, width, height) in windows {
+            self.appearance(*width, *height, scheme).await;
+            self.shot(&format!("{name}-{scheme}-{width}")).await;
+            assert!(self.look().await.overflow <= 0, "nothing is wider than {width} pixels");
         }
     }
 

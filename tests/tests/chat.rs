@@ -55,8 +55,7 @@ async fn conversations_stay_and_answers_can_be_continued_and_asked_again() {
     let routed = native::routed(server.url());
     let browser = Browser::start().await;
     let page = Page(&browser.driver);
-    page.open(server.url()).await;
-    page.until("the server is found", |look| look.server == "available").await;
+    page.open_served(server.url()).await;
     page.mode("router").await;
     page.threshold(routed.threshold).await;
 
@@ -175,8 +174,7 @@ async fn a_batch_goes_on_after_a_reload_to_the_same_figures() {
     let server = Server::start(Some(&product::dist()));
     let browser = Browser::start().await;
     let page = Page(&browser.driver);
-    page.open(server.url()).await;
-    page.until("the server is found", |look| look.server == "available").await;
+    page.open_served(server.url()).await;
     let open = async || {
         page.click("#measure-open").await;
         page.click("input[name=scope][value=batch]").await;

@@ -69,8 +69,7 @@ async fn servers_are_tested_ordered_and_their_keys_stay_secret() {
     let endpoint = Endpoint::start(server.url()).await;
     let browser = Browser::start().await;
     let page = Page(&browser.driver);
-    page.open(server.url()).await;
-    page.until("the server is found", |look| look.server == "available").await;
+    page.open_served(server.url()).await;
     open(&page).await;
     add(&page, endpoint.url()).await;
     type_key(&page, endpoint.url(), KEY).await;
@@ -90,11 +89,7 @@ async fn servers_are_tested_ordered_and_their_keys_stay_secret() {
     let placeholder =
         format!("return document.querySelector(`{}`).placeholder;", row(endpoint.url(), "input[type=password]"));
     assert!(page.script(&placeholder, vec![]).await.as_str().unwrap().starts_with("set"), "it still has its key");
-    for (scheme, width) in [("light", 360), ("dark", 1280)] {
-        page.appearance(width, 900, scheme).await;
-        page.shot(&format!("endpoints-agreed-{scheme}-{width}")).await;
-        assert!(page.look().await.overflow <= 0, "nothing is wider than {width} pixels");
-    }
+    page.fits("endpoints-agreed", &[("light", 360, 900), ("dark", 1280, 900)]).await;
     page.appearance(1280, 900, "light").await;
     close(&page).await;
 
@@ -158,8 +153,7 @@ async fn each_server_is_agreed_to_and_the_one_that_answered_is_named() {
         [Endpoint::start(server.url()).await, Endpoint::start(server.url()).await, Endpoint::start(server.url()).await];
     let browser = Browser::start_new().await;
     let page = Page(&browser.driver);
-    page.open(server.url()).await;
-    page.until("the server is found", |look| look.server == "available").await;
+    page.open_served(server.url()).await;
     open(&page).await;
     add(&page, first.url()).await;
     add(&page, second.url()).await;
@@ -239,8 +233,7 @@ async fn the_reader_marks_text_and_lets_it_out() {
     let server = Server::start(Some(&product::dist()));
     let browser = Browser::start().await;
     let page = Page(&browser.driver);
-    page.open(server.url()).await;
-    page.until("the server is found", |look| look.server == "available").await;
+    page.open_served(server.url()).await;
     page.mode("remote-only").await;
     let found = "return [...document.querySelectorAll('#spans li')].map(row => row.textContent);";
     let count = |wanted: usize| move |rows: &Value| rows.as_array().is_some_and(|rows| rows.len() == wanted);

@@ -178,11 +178,7 @@ async fn a_download_cut_by_a_reload_stays_in_the_list() {
     page.click("#sent-open").await;
     page.click("#sent-failed").await;
     page.shot("sent-interrupted").await;
-    for (scheme, width) in [("light", 360), ("dark", 360), ("dark", 1280)] {
-        page.appearance(width, 800, scheme).await;
-        page.shot(&format!("sent-interrupted-{scheme}-{width}")).await;
-        assert!(page.look().await.overflow <= 0, "nothing is wider than {width} pixels");
-    }
+    page.fits("sent-interrupted", &[("light", 360, 800), ("dark", 360, 800), ("dark", 1280, 800)]).await;
     browser.close().await;
 }
 
@@ -257,8 +253,7 @@ async fn a_full_storage_loses_no_row() {
             throw new DOMException('no', 'QuotaExceededError');
         };";
     page.0.cdp().send_raw("Page.addScriptToEvaluateOnNewDocument", json!({ "source": full })).await.unwrap();
-    page.open(server.url()).await;
-    page.until("the server is found", |look| look.server == "available").await;
+    page.open_served(server.url()).await;
     let before = sent::settled(&page).await.len();
     page.script("window.full = true;", vec![]).await;
     page.mode("remote-only").await;

@@ -146,11 +146,7 @@ async fn the_cards_of_the_pair_can_be_read_without_network() {
         let interval = accuracy.split('|').nth(2).unwrap().trim();
         assert!(shown.as_str().unwrap().contains(interval), "{part}: {interval} in {shown}");
     }
-    for (scheme, width) in [("light", 360), ("dark", 1280)] {
-        page.appearance(width, 900, scheme).await;
-        page.shot(&format!("cards-{scheme}-{width}")).await;
-        assert!(page.look().await.overflow <= 0, "nothing is wider than {width} pixels");
-    }
+    page.fits("cards", &[("light", 360, 900), ("dark", 1280, 900)]).await;
     browser.close().await;
 }
 

@@ -30,8 +30,7 @@ async fn budgets_end_escalation_and_never_the_answer() {
     let server = Server::start(Some(&product::dist()));
     let browser = Browser::start().await;
     let page = Page(&browser.driver);
-    page.open(server.url()).await;
-    page.until("the server is found", |look| look.server == "available").await;
+    page.open_served(server.url()).await;
     page.mode("remote-only").await;
 
     // Two requests an answer, three a day.
@@ -58,8 +57,7 @@ async fn budgets_end_escalation_and_never_the_answer() {
     assert_eq!((trace.settings.budget.calls, trace.settings.day.budget.calls), (Some(2), Some(3)));
 
     // The day's budget counts over conversations and reloads.
-    page.open(server.url()).await;
-    page.until("the server is found", |look| look.server == "available").await;
+    page.open_served(server.url()).await;
     page.new_chat().await;
     page.ask(QUESTION).await;
     page.finished().await;
@@ -91,8 +89,7 @@ async fn a_preset_or_a_wanted_share_sets_the_threshold() {
     let server = Server::start(Some(&product::dist()));
     let browser = Browser::start().await;
     let page = Page(&browser.driver);
-    page.open(server.url()).await;
-    page.until("the server is found", |look| look.server == "available").await;
+    page.open_served(server.url()).await;
     page.mode("router").await;
     page.ask(QUESTION).await;
     page.finished().await;

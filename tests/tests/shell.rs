@@ -33,8 +33,7 @@ async fn nothing_leaves_unasked_and_the_page_works_offline() {
     let routed = native::routed(server.url());
     let browser = Browser::start_new().await;
     let page = Page(&browser.driver);
-    page.open(server.url()).await;
-    page.until("the server is found", |look| look.server == "available").await;
+    page.open_served(server.url()).await;
     until(&page, "the page is on the device", "document.querySelector('[data-offline]').dataset.offline", "ready")
         .await;
 
@@ -208,8 +207,7 @@ async fn the_page_passes_the_audit_and_works_by_keyboard() {
     let routed = native::routed(server.url());
     let browser = Browser::start().await;
     let page = Page(&browser.driver);
-    page.open(server.url()).await;
-    page.until("the server is found", |look| look.server == "available").await;
+    page.open_served(server.url()).await;
     keyboard(&page).await;
     let mut audit = Audit::default();
     audit.look(&page, "empty").await;
@@ -299,8 +297,7 @@ async fn nothing_moves_while_an_answer_comes() {
           window.marks.interactive = performance.now(); self.disconnect(); } }).observe(document, { childList: true, subtree: true });";
     let source = json!({"source": watch});
     browser.driver.cdp().send_raw("Page.addScriptToEvaluateOnNewDocument", source).await.unwrap();
-    page.open(server.url()).await;
-    page.until("the server is found", |look| look.server == "available").await;
+    page.open_served(server.url()).await;
     page.mode("router").await;
     page.threshold(routed.threshold).await;
     // The first answer grows the page's memory; the second one is what people see all day.
