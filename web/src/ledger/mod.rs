@@ -202,13 +202,15 @@ impl Sent {
 
     /// A new row.
     fn begin(self, address: &str, purpose: Purpose) -> Row {
-        let count = self.count.try_update_value(|count| {
-            *count += 1;
-            *count
-        });
-        self.window.with_value(|window| {
-            Row::begun(js_sys::Date::now(), window, count.unwrap_or_default(), &endpoint(address), purpose)
-        })
+        self.count.update_value(|count| *count += 1);
+        let count = self.count.get_value();
+        if count % TRIM == 0 {
+            spawn_local(async move {
+                // It is tried again at the next start.
+                let _ = self.database.get_value().trim(database::LEDGER, ledger::MOST).await;
+            });
+        }
+        self.window.with_value(|window| Row::begun(js_sys::Date::now(), window, count, &endpoint(address), purpose))
     }
 
     /// What a worker tells of a request. One that begins is listed, and then `noted`.
@@ -355,10 +357,6 @@ impl Sent {
         }
         if self.problem.with_untracked(Option::is_some) && self.unsaved.with_value(BTreeSet::is_empty) {
             self.problem.set(None);
-        }
-        if self.count.get_value() % TRIM == 0 {
-            // It is tried again at the next start.
-            let _ = database.trim(database::LEDGER, ledger::MOST).await;
         }
     }
 
