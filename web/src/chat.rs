@@ -432,7 +432,7 @@ impl Chat {
 
     /// Asks whether the server is there.
     pub fn probe(self) {
-        self.looks();
+        self.server.set(ServerState::Unknown);
         self.post(&ToWorker::Probe);
     }
 
@@ -494,21 +494,11 @@ impl Chat {
         }
     }
 
-    /// The server is looked for from now on.
-    fn looks(self) {
-        self.server.set(ServerState::Unknown);
-    }
-
-    /// The server was found, or not.
-    fn found(self, available: bool, detail: String) {
-        self.server.set(if available { ServerState::Available(detail) } else { ServerState::Unavailable(detail) });
-    }
-
     /// Tells the worker which servers it may ask from now on.
     pub fn connect(self) {
         let servers = self.servers();
         self.told.set_value(servers.clone());
-        self.looks();
+        self.server.set(ServerState::Unknown);
         self.post(&ToWorker::Connect { servers, look_ahead: 1 });
     }
 
@@ -522,7 +512,7 @@ impl Chat {
         let plain = servers.iter().all(|server| server.key.is_none() && server.model.is_none()) && servers.len() < 2;
         let server_url = servers.first().filter(|_| plain).map(|server| server.url.clone());
         self.told.set_value(if plain { servers } else { Vec::new() });
-        self.looks();
+        self.server.set(ServerState::Unknown);
         let model = self.model.get_untracked();
         self.post(&ToWorker::Load { models_url: address::models(), server_url, model });
     }
@@ -578,7 +568,8 @@ impl Chat {
                 self.kernels.set(kernels);
                 self.remembered.set(remembered);
             }
-            FromWorker::Server { available, detail, .. } => self.found(available, detail),
+            FromWorker::Server { available: true, detail, .. } => self.server.set(ServerState::Available(detail)),
+            FromWorker::Server { detail, .. } => self.server.set(ServerState::Unavailable(detail)),
             FromWorker::Token { answer, event, .. } if self.is_of_batch(answer) => {
                 self.revival.update_value(Revival::lives);
                 self.spending.count(std::iter::once(&event));

@@ -3,17 +3,17 @@
 use crate::chat::Chat;
 use crate::copy::Copy;
 use crate::dialog::Dialog;
+use crate::js::{call, get};
 use crate::judge::Judge;
 use crate::network::{self, Network};
 use crate::offline::{Kept, Offline};
 use crate::strings::device as words;
 use crate::{amount, meter};
 use citer_core::message::Kernel;
-use js_sys::{Function, Promise, Reflect};
 use leptos::prelude::*;
 use std::fmt::Write;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{JsFuture, spawn_local};
+use wasm_bindgen_futures::spawn_local;
 
 /// Limits of an adapter that decide what runs.
 const LIMITS: [&str; 8] = [
@@ -164,15 +164,4 @@ async fn about_browser(network: Network, offline: Offline) -> String {
     line("airplane mode", &network.airplane.get_untracked().to_string());
     line("other origins allowed", &untrack(|| network.allowed()).len().to_string());
     out
-}
-
-fn get(object: &JsValue, name: &str) -> JsValue {
-    Reflect::get(object, &name.into()).unwrap_or_default()
-}
-
-/// Calls the method `name`, where there is one, and waits for its promise.
-async fn call(object: &JsValue, name: &str) -> Option<JsValue> {
-    let method: Function = get(object, name).dyn_into().ok()?;
-    let promise: Promise = method.call0(object).ok()?.dyn_into().ok()?;
-    JsFuture::from(promise).await.ok()
 }

@@ -1,7 +1,7 @@
 //! The engine as the page sees it: its worker, its state, and the state of the server behind it.
 
 use crate::ledger::Sent;
-use crate::strings;
+use crate::{js, strings};
 use citer_core::Death;
 use citer_core::message::{EngineInfo, FromWorker, ToWorker};
 use std::cell::Cell;
@@ -175,6 +175,5 @@ fn post(worker: &Worker, message: &ToWorker) {
 
 /// The `message` of an error or event; a script that cannot be loaded has none.
 fn text_of(value: &JsValue) -> String {
-    let message = js_sys::Reflect::get(value, &"message".into()).ok().and_then(|text| text.as_string());
-    message.filter(|text| !text.is_empty()).unwrap_or_else(|| strings::NO_SCRIPT.into())
+    js::message(value).filter(|text| !text.is_empty()).unwrap_or_else(|| strings::NO_SCRIPT.into())
 }

@@ -19,6 +19,7 @@ mod engine_error;
 mod files;
 mod fold;
 mod header;
+mod js;
 mod judge;
 mod layout;
 mod ledger;

@@ -1,6 +1,7 @@
 //! Offline first: the service worker that keeps the page on the device, and new versions of the page, taken when the reader
 //! says so.
 
+use crate::js;
 use crate::network::{self, Network};
 use crate::strings::shell as words;
 use js_sys::Reflect;
@@ -202,8 +203,7 @@ fn reload() {
 }
 
 fn text_of(error: &JsValue) -> String {
-    let message = Reflect::get(error, &"message".into()).ok().and_then(|text| text.as_string());
-    message.unwrap_or_else(|| words::NO_SERVICE_WORKER.into())
+    js::message(error).unwrap_or_else(|| words::NO_SERVICE_WORKER.into())
 }
 
 /// The bar that offers a newer version.

@@ -1,12 +1,11 @@
 //! The engine on the processor, where there is no WebGPU or it failed: the reader is told so, and what gives the page WebGPU.
 
 use crate::chat::Chat;
+use crate::js::{call, get};
 use crate::storage;
 use crate::strings::processor as words;
-use js_sys::{Function, Promise, Reflect};
 use leptos::prelude::*;
-use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{JsFuture, spawn_local};
+use wasm_bindgen_futures::spawn_local;
 
 /// Why the engine runs on the processor.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,15 +27,10 @@ pub enum Why {
 impl Why {
     /// What the browser lacks.
     async fn find() -> Self {
-        let get = |object: &JsValue, name: &str| Reflect::get(object, &name.into()).unwrap_or_default();
         let gpu = get(&window().navigator(), "gpu");
         if gpu.is_object() {
-            let adapter = async {
-                let request: Function = get(&gpu, "requestAdapter").dyn_into().ok()?;
-                let asked: Promise = request.call0(&gpu).ok()?.dyn_into().ok()?;
-                JsFuture::from(asked).await.ok()
-            };
-            return if adapter.await.is_some_and(|found| found.is_object()) { Self::Came } else { Self::NoAdapter };
+            let adapter = call(&gpu, "requestAdapter").await;
+            return if adapter.is_some_and(|found| found.is_object()) { Self::Came } else { Self::NoAdapter };
         }
         if get(&window(), "isSecureContext").is_truthy() { Self::NoWebGpu } else { Self::Insecure }
     }

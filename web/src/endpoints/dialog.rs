@@ -174,7 +174,7 @@ fn Row(address: String) -> impl IntoView {
         let endpoint = endpoint();
         if endpoint.url.is_empty() { words::own(&endpoint.address()) } else { endpoint.url }
     };
-    let has_key = move || endpoints.keys.with(|keys| keys.contains_key(&endpoint().address()));
+    let has_key = move || endpoints.keys.with(|keys| keys.contains_key(&at()));
     let first = untrack(endpoint);
     let number = untrack(place);
     let id = move |part: &str| format!("endpoint-{part}-{number}");

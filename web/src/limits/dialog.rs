@@ -191,7 +191,7 @@ fn PresetChoice() -> impl IntoView {
         }
     };
     view! {
-        <select id="limits-preset" on:change=choose>
+        <select class="field" id="limits-preset" on:change=choose>
             {Preset::ALL.map(option).into_iter().collect_view()}
             <option value="" disabled=true prop:selected=move || chosen().is_none()>{words::OWN}</option>
         </select>
@@ -212,6 +212,7 @@ fn Field(id: String, label: String, value: Option<f64>, on_value: Callback<Optio
     let error = format!("{id}-error");
     view! {
         <input
+            class="field"
             type="text"
             inputmode="decimal"
             autocomplete="off"

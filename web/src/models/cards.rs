@@ -2,7 +2,7 @@
 //! its threshold and its accuracy.
 
 use crate::strings::models as words;
-use crate::{address, layout};
+use crate::{address, js, layout};
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
@@ -54,10 +54,7 @@ fn Card(folder: &'static str, name: &'static str) -> impl IntoView {
 }
 
 async fn read(url: &str) -> Result<String, String> {
-    let words = |error: wasm_bindgen::JsValue| {
-        let message = js_sys::Reflect::get(&error, &"message".into()).ok().and_then(|text| text.as_string());
-        message.unwrap_or_else(|| format!("{error:?}"))
-    };
+    let words = |error| js::message(&error).unwrap_or_else(|| format!("{error:?}"));
     let response = JsFuture::from(window().fetch_with_str(url)).await.map_err(words)?;
     let response: Response = response.unchecked_into();
     if !response.ok() {
