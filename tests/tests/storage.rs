@@ -146,7 +146,7 @@ async fn a_file_of_this_device_is_imported_and_asks_where_it_is_unsure() {
     page.script("document.querySelector('article [data-token]').focus();", vec![]).await;
     let card = "return document.querySelector('#token-card').textContent;";
     page.value(Duration::from_secs(10), "the token's card says why", card, |words| {
-        words.as_str().is_some_and(|words| words.contains("unsure") && words.contains("entropy"))
+        words.as_str().is_some_and(|words| words.contains("unsure") && words.contains("Score from entropy"))
     })
     .await;
     page.shot("card-no-router").await;

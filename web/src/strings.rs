@@ -78,7 +78,6 @@ pub const STOP: &str = "Stop";
 pub const STOPPING: &str = "Stopping…";
 pub const KEYS: &str = "Enter sends · Shift+Enter: new line · Esc stops";
 
-pub const CARD_SCORE: &str = "Router score";
 pub const CARD_SLM: &str = "Small model";
 pub const CARD_LLM: &str = "Large model";
 pub const CARD_COMPUTE: &str = "Compute";
@@ -124,6 +123,11 @@ pub fn sentence(error: &str) -> String {
     let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
     let end = if error.trim_end().ends_with(['.', '!', '?']) { "" } else { "." };
     format!("{first}{}{end}", letters.as_str())
+}
+
+/// What the score of a token's card is.
+pub fn card_score(judge: Judge) -> &'static str {
+    if judge == Judge::Entropy { "Score from entropy" } else { "Router score" }
 }
 
 /// What leaves the device in this mode.

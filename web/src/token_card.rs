@@ -106,7 +106,7 @@ fn contents(token: &Token, mode: Mode, judge: Judge, prices: &Prices, end: Optio
         </p>
         <p>{strings::source_help(event.source)}" "{why}</p>
         <div class="card-score">
-            <span class="card-name">{strings::CARD_SCORE}</span>
+            <span class="card-name">{strings::card_score(judge)}</span>
             <span>{strings::score(event.score, event.threshold, critical)}</span>
             <span class="scale" style=scale aria-hidden="true"></span>
         </div>

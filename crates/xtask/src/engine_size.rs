@@ -1,7 +1,7 @@
-//! The engine's size: what each measure of the build gives, as JSON. Variants of the profile are built into a folder of their
-//! own, so that the page's build stays as it is.
+//! The engine's size: what each measure of the build gives, and which crates the page's engine is made of, as JSON. Variants
+//! of the profile are built into a folder of their own, so that the page's build stays as it is.
 
-use crate::{command, failure::Failure, optimise, place::Place, sizes, step::Steps, tools};
+use crate::{command, failure::Failure, optimise, parts, place::Place, sizes, step::Steps, tools};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -36,6 +36,8 @@ pub fn run(place: &Place, steps: &mut Steps, names: &[String]) -> Result<(), Fai
                 "build",
                 "--package",
                 "citer-worker",
+                "--bin",
+                "citer-worker",
                 "--profile",
                 "web",
                 "--target",
@@ -49,6 +51,8 @@ pub fn run(place: &Place, steps: &mut Steps, names: &[String]) -> Result<(), Fai
         let made = place.target.join("sizes/made");
         fs::create_dir_all(&made).map_err(|error| Failure::file(&made, &error))?;
         rows.extend(stages(place, name, &linked, &made)?);
+        // The optimiser drops the names that tell a function's crate.
+        println!("{}", parts::json(&parts::of(&linked)?));
     }
     println!("{}", sizes::json(&rows));
     Ok(())

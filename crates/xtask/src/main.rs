@@ -13,6 +13,7 @@ mod load;
 mod native;
 mod openai;
 mod optimise;
+mod parts;
 mod place;
 mod python;
 mod request;
