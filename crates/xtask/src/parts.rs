@@ -1,7 +1,7 @@
 //! Parts of a WebAssembly program: bytes of code by crate, as the names of its functions tell, and bytes of data.
 
 use crate::failure::Failure;
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, ops::Range, path::Path};
 use wasmparser::{BinaryReaderError, KnownCustom, Name, Parser, Payload};
 
 /// Crates that are listed one by one; the others are added up.
@@ -31,8 +31,8 @@ fn read(bytes: &[u8]) -> Result<BTreeMap<String, u64>, BinaryReaderError> {
                     imported += usize::from(matches!(import?.ty, wasmparser::TypeRef::Func(_)));
                 }
             }
-            Payload::CodeSectionEntry(body) => sizes.push(body.range().len() as u64),
-            Payload::DataSection(section) => data = section.range().len() as u64,
+            Payload::CodeSectionEntry(body) => sizes.push(length(body.range())),
+            Payload::DataSection(section) => data = length(section.range()),
             Payload::CustomSection(section) => {
                 let KnownCustom::Name(subsections) = section.as_known() else { continue };
                 for subsection in subsections {
@@ -52,6 +52,10 @@ fn read(bytes: &[u8]) -> Result<BTreeMap<String, u64>, BinaryReaderError> {
         *parts.entry(name.to_owned()).or_default() += size;
     }
     Ok(parts)
+}
+
+fn length(range: Range<u64>) -> u64 {
+    range.end - range.start
 }
 
 /// The crate that a function's name begins with: of `<a::B as c::D>::e` that is `a`, of a generic one the crate that defines
