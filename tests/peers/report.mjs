@@ -41,6 +41,7 @@ function ratio(runs, name) {
 
 /** How many greedy ids from the start are those of the reference, in the first run that tells its ids. */
 function agreement(runs, expected) {
+  if (!expected) return null;
   const equal = Object.entries(runs).flatMap(([name, list]) => {
     const ids = list.find((run) => run.ids)?.ids;
     if (!ids) return [];

@@ -33,6 +33,7 @@ const HELP = `node run.mjs [options]
   --flag FLAG       one more flag for Chromium; may be given again
   --timeout S       seconds for one engine (900)
   --seed N          seed of the prompt (1)
+  --no-reference    leave out the answer that ids are compared with: it takes long for a long prompt
   --verbose         also print the pages' consoles to stderr
 
 $CHROME names the browser (/usr/bin/chromium).`;
@@ -47,7 +48,7 @@ function options() {
   const { values } = parseArgs({
     options: {
       shape: text, weights: text, folder: text, citer: text, python: text, model: text, onnx: text, dist: text, prompt: text, decode: text, rounds: text, engines: text, adapter: text, threads: text,
-      timeout: text, seed: text, flag: { type: 'string', multiple: true }, verbose: { type: 'boolean' }, help: { type: 'boolean' },
+      timeout: text, seed: text, flag: { type: 'string', multiple: true }, 'no-reference': { type: 'boolean' }, verbose: { type: 'boolean' }, help: { type: 'boolean' },
     },
   });
   if (values.help) fail(HELP, 0);
@@ -113,7 +114,9 @@ function environment(settings, runs) {
 async function main() {
   const settings = options();
   settings.ids = promptIds(settings.prompt, settings.seed);
-  const expected = { peers: reference(settings, settings.ids), [OURS]: reference(settings, ourPrompt(settings.prompt)) };
+  const expected = settings['no-reference'] ? null : {
+    peers: reference(settings, settings.ids), [OURS]: reference(settings, ourPrompt(settings.prompt)),
+  };
   const server = await serve([
     ['/peers/pages/', path.join(HERE, 'pages')],
     ['/peers/npm/', path.join(HERE, 'node_modules')],

@@ -1,7 +1,7 @@
 //! The benchmark page: measures the engine on this device and shows the report.
 //!
-//! `?model=` names a GGUF file, `?contexts=16,512` the contexts and `?decode=32` the tokens at each; `?engine=cpu`
-//! measures the processor.
+//! `?model=` names a GGUF file, `?contexts=16,512` the contexts and `?decode=32` the tokens at each; `?cache=f16`
+//! keeps keys and values in 16-bit floats where the adapter has them; `?engine=cpu` measures the processor.
 
 use crate::engine::EngineWorker;
 use crate::ledger::Sent;
@@ -31,6 +31,7 @@ fn wanted() -> ToWorker {
         model_url: get("model").map(|model| address::absolute(&model)),
         contexts: get("contexts").map(numbers).filter(|all| !all.is_empty()).unwrap_or_else(|| vec![16, 128, 512]),
         decode: get("decode").and_then(|text| text.parse().ok()).unwrap_or(32),
+        half_cache: get("cache").as_deref() == Some("f16"),
     }
 }
 

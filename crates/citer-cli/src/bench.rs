@@ -62,9 +62,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let report = block_on(async {
         let begun = Instant::now();
         let gpu = Gpu::open().await?;
-        let plan = Plan { contexts: args.contexts.clone(), decode: args.decode };
+        let plan = Plan { contexts: args.contexts.clone(), decode: args.decode, half_cache: args.half_cache };
         let floats = args.store.map(Store::format);
-        let options = Options { capacity: plan.capacity(), floats, half_cache: args.half_cache, tuning: None };
+        let options = Options { capacity: plan.capacity(), floats, half_cache: plan.half_cache, tuning: None };
         let progress = |share: f32| eprint!("\rloading {:3.0} %", share * 100.0);
         let (name, mut engine) = match &args.model {
             Some(path) => {

@@ -2,6 +2,7 @@
 
 use crate::Failure;
 use citer_core::{Budget, Day, Limits, Prices, Settings, Spent};
+use citer_train::{TrainError, store::write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -96,13 +97,9 @@ impl Account {
         if answer.calls == 0 {
             return Ok(());
         }
-        let wrong = |e: std::io::Error| format!("{}: {e}; what was spent cannot be kept", self.path.display());
-        if let Some(folder) = self.path.parent() {
-            std::fs::create_dir_all(folder).map_err(wrong)?;
-        }
-        let part = self.path.with_extension("part");
-        std::fs::write(&part, serde_json::to_vec(&self.today)?).map_err(wrong)?;
-        Ok(std::fs::rename(&part, &self.path).map_err(wrong)?)
+        let today = serde_json::to_vec(&self.today)?;
+        let made = self.path.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(TrainError::io(&self.path));
+        Ok(made.and_then(|()| write(&self.path, &today)).map_err(|e| format!("{e}; what was spent cannot be kept"))?)
     }
 
     /// A new conversation begins.

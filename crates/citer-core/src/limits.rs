@@ -7,7 +7,12 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 /// Seconds of a day.
-const DAY: u64 = 86_400;
+pub const DAY: u64 = 86_400;
+
+/// The day, of UTC, of a time in seconds after 1970.
+pub const fn day(unix: u64) -> u64 {
+    unix / DAY
+}
 
 /// What a person wants to spend.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -47,12 +52,12 @@ pub struct Day {
 impl Day {
     /// What was spent on the day of `now`, in seconds since 1970.
     pub fn spent(&self, now: u64) -> Spent {
-        if self.day == now / DAY { self.spent.clone() } else { Spent::default() }
+        if self.day == day(now) { self.spent.clone() } else { Spent::default() }
     }
 
     /// Counts what was spent at `now`; what an earlier day spent is forgotten.
     pub fn add(&mut self, spent: &Spent, now: u64) {
-        *self = Self { day: now / DAY, spent: self.spent(now).plus(spent) };
+        *self = Self { day: day(now), spent: self.spent(now).plus(spent) };
     }
 }
 

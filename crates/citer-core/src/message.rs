@@ -137,6 +137,8 @@ pub enum ToWorker {
         contexts: Vec<usize>,
         /// Tokens decoded at each context.
         decode: usize,
+        /// Whether the KV cache holds 16-bit floats where the adapter has them.
+        half_cache: bool,
     },
 }
 

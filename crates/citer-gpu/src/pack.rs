@@ -42,26 +42,15 @@ impl Packer {
         self.panel
     }
 
-    /// Puts value `code`, in the format's bits, at `element` of `block` in `row`.
-    fn put(&mut self, row: usize, block: usize, element: usize, code: u32) {
-        let (format, slots) = (self.format, self.format.slots());
-        let (vector, slot, lane) = (element / (4 * slots), element / 4 % slots, element % 4);
-        let index = (((block * format.words() + vector) * PANEL) + row) * 4 + lane;
-        let shift = slot as u32 * format.bits();
-        let mask = if format.bits() == 32 { u32::MAX } else { ((1 << format.bits()) - 1) << shift };
-        let word = &mut self.panel.words[index];
-        *word = (*word & !mask) | (code << shift);
-    }
-
     /// Adds row `row` of the panel (below [`PANEL`]) from `columns` values; quantised formats round to the nearest of
     /// their levels.
     pub fn row(&mut self, row: usize, values: &[f32]) {
         debug_assert_eq!(values.len(), self.columns);
         for (block, values) in values.chunks(BLOCK).enumerate() {
             match self.format {
-                Format::F32 => self.plain(row, block, values, f32::to_bits),
-                Format::F16 => self.plain(row, block, values, |v| u32::from(f16::from_f32(v).to_bits())),
-                Format::BF16 => self.plain(row, block, values, |v| u32::from(bf16::from_f32(v).to_bits())),
+                Format::F32 => self.block(row, block, values, f32::to_bits),
+                Format::F16 => self.block(row, block, values, |v| u32::from(f16::from_f32(v).to_bits())),
+                Format::BF16 => self.block(row, block, values, |v| u32::from(bf16::from_f32(v).to_bits())),
                 Format::Q8 => {
                     let peak = values.iter().fold(0.0f32, |peak, v| peak.max(v.abs()));
                     self.quantised(row, block, values, peak / 127.0, 127);
@@ -75,25 +64,47 @@ impl Packer {
         }
     }
 
-    fn plain(&mut self, row: usize, block: usize, values: &[f32], bits: impl Fn(f32) -> u32) {
-        for (element, value) in values.iter().enumerate() {
-            self.put(row, block, element, bits(*value));
-        }
-    }
-
     fn quantised(&mut self, row: usize, block: usize, values: &[f32], scale: f32, most: i32) {
         let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
-        let codes = values.iter().map(|v| ((v * inverse).round() as i32).clamp(-self.format.offset(), most));
-        self.codes(row, block, codes.collect::<Vec<_>>().into_iter(), scale);
+        let offset = self.format.offset();
+        self.block(row, block, values, |v| (((v * inverse).round() as i32).clamp(-offset, most) + offset) as u32);
+        self.panel.scales[block * PANEL + row] = scale;
     }
 
     /// Adds one block that is already quantised: `codes` (signed, in the format's range) times `scale`.
-    pub fn codes(&mut self, row: usize, block: usize, codes: impl Iterator<Item = i32>, scale: f32) {
+    pub fn codes(&mut self, row: usize, block: usize, codes: &[i8], scale: f32) {
         let offset = self.format.offset();
-        for (element, code) in codes.enumerate() {
-            self.put(row, block, element, (code + offset) as u32);
-        }
+        self.block(row, block, codes, |code| (i32::from(code) + offset) as u32);
         self.panel.scales[block * PANEL + row] = scale;
+    }
+
+    /// Puts up to [`BLOCK`] values, each as what `bits` makes of it.
+    fn block<T: Copy>(&mut self, row: usize, block: usize, values: &[T], bits: impl Fn(T) -> u32) {
+        let mut codes = [self.format.offset() as u32; BLOCK];
+        for (code, value) in codes.iter_mut().zip(values) {
+            *code = bits(*value);
+        }
+        let size = self.format.words() * PANEL * 4;
+        let words = &mut self.panel.words[block * size..(block + 1) * size];
+        match self.format {
+            Format::F32 => fill::<1>(words, row, &codes),
+            Format::F16 | Format::BF16 => fill::<2>(words, row, &codes),
+            Format::Q8 => fill::<4>(words, row, &codes),
+            Format::Q4 => fill::<8>(words, row, &codes),
+        }
+    }
+}
+
+/// Puts a block's codes into the words of `row`, `SLOTS` codes a word. Millions of blocks pass here while a model loads.
+fn fill<const SLOTS: usize>(words: &mut [u32], row: usize, codes: &[u32; BLOCK]) {
+    for (vector, codes) in codes.chunks_exact(4 * SLOTS).enumerate() {
+        let mut four = [0; 4];
+        for (slot, codes) in codes.chunks_exact(4).enumerate() {
+            for (word, code) in four.iter_mut().zip(codes) {
+                *word |= code << (slot * (32 / SLOTS));
+            }
+        }
+        words[(vector * PANEL + row) * 4..][..4].copy_from_slice(&four);
     }
 }
 
@@ -145,7 +156,7 @@ mod tests {
     #[test]
     fn blocks_that_are_quantised_already_keep_their_codes() {
         let mut packer = Packer::new(Format::Q4, BLOCK);
-        packer.codes(5, 0, (0..32).map(|i| i % 16 - 8), 0.25);
+        packer.codes(5, 0, &std::array::from_fn::<i8, BLOCK, _>(|i| (i % 16) as i8 - 8), 0.25);
         let panel = packer.finish();
         for column in 0..32 {
             assert_eq!(value(Format::Q4, &panel, 5, column), ((column % 16) as i32 - 8) as f32 * 0.25);

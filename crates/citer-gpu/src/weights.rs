@@ -225,8 +225,7 @@ fn add(packer: &mut Packer, to: usize, rows: &Rows, row: usize, columns: usize) 
             let count = blocks(columns);
             for block in 0..count {
                 let at = row * count + block;
-                let codes = codes[at * BLOCK..(at + 1) * BLOCK].iter().map(|code| i32::from(*code));
-                packer.codes(to, block, codes, scales[at]);
+                packer.codes(to, block, &codes[at * BLOCK..(at + 1) * BLOCK], scales[at]);
             }
         }
     }

@@ -22,6 +22,8 @@ pub struct Plan {
     pub contexts: Vec<usize>,
     /// Tokens decoded at each context.
     pub decode: usize,
+    /// Whether the KV cache holds 16-bit floats where the adapter has them.
+    pub half_cache: bool,
 }
 
 impl Plan {
@@ -34,7 +36,7 @@ impl Plan {
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { contexts: vec![16, 128, 512, 2048, 4096], decode: 64 }
+        Self { contexts: vec![16, 128, 512, 2048, 4096], decode: 64, half_cache: false }
     }
 }
 

@@ -69,19 +69,28 @@ pub fn device_bytes(format: FileFormat, values: u64) -> u64 {
 
 /// Codes and scales of blocks of 32 with one scale, which the GPU's format `target` holds exactly; `None` where it does not.
 fn blocks(format: FileFormat, target: Format, bytes: &[u8]) -> Option<Rows> {
-    let code: fn(&[u8], usize) -> i8 = match (format, target) {
-        (FileFormat::Q8_0, Format::Q8) => |block, i| block[2 + i] as i8,
-        (FileFormat::Q4_0, Format::Q4 | Format::Q8) => |block, i| nibble(&block[2..], i) as i8 - 8,
-        (FileFormat::Q5_0, Format::Q8) => |block, i| {
+    let size = format.block().1;
+    let codes = match (format, target) {
+        (FileFormat::Q8_0, Format::Q8) => codes(bytes, size, |block, i| block[2 + i] as i8),
+        (FileFormat::Q4_0, Format::Q4 | Format::Q8) => codes(bytes, size, |block, i| nibble(&block[2..], i) as i8 - 8),
+        (FileFormat::Q5_0, Format::Q8) => codes(bytes, size, |block, i| {
             let fifth = block[2 + i / 8] >> (i % 8) & 1;
             (nibble(&block[6..], i) | fifth << 4) as i8 - 16
-        },
+        }),
         _ => return None,
     };
-    let blocks = bytes.chunks_exact(format.block().1);
-    let scales = blocks.clone().map(|block| f16::from_le_bytes([block[0], block[1]]).to_f32()).collect();
-    let codes = blocks.flat_map(|block| (0..BLOCK).map(move |i| code(block, i))).collect();
-    Some(Rows::Blocks { codes, scales })
+    let scale = |block: &[u8]| f16::from_le_bytes([block[0], block[1]]).to_f32();
+    Some(Rows::Blocks { codes, scales: bytes.chunks_exact(size).map(scale).collect() })
+}
+
+/// What `code` says of every value of blocks of `size` bytes.
+fn codes(bytes: &[u8], size: usize, code: impl Fn(&[u8], usize) -> i8) -> Vec<i8> {
+    let blocks = bytes.chunks_exact(size);
+    let mut codes = vec![0; blocks.len() * BLOCK];
+    for (codes, block) in codes.chunks_exact_mut(BLOCK).zip(blocks) {
+        codes.iter_mut().enumerate().for_each(|(i, to)| *to = code(block, i));
+    }
+    codes
 }
 
 /// The 4-bit number `i` of 32 packed as all low halves, then all high halves.

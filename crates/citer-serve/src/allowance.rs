@@ -1,13 +1,7 @@
 //! Allowances: how many requests a minute and tokens a day a key may use, and what it has used. No clock of its own.
 
+use citer_core::limits::{DAY, day};
 use std::time::Instant;
-
-const DAY: u64 = 86_400;
-
-/// The day of a time in seconds after 1970.
-pub fn day(unix: u64) -> u64 {
-    unix / DAY
-}
 
 /// What a key may use; `None` means as much as it likes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 //! The file names keys by the hashes that the configuration has and holds no text. It is written under another name and
 //! renamed, at most once a second and when the server ends: a server that is killed forgets a second.
 
-use crate::{allowance::day, answer::now, meter::KeyState};
+use crate::{answer::now, meter::KeyState};
+use citer_core::limits::day;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,

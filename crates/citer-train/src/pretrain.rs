@@ -1,6 +1,6 @@
 //! Pre-training of one model of the pair: resumable, with progress and a loss curve.
 
-use crate::{batch::Batches, error::TrainError, schedule::Schedule};
+use crate::{batch::Batches, error::TrainError, schedule::Schedule, store};
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::{Module, ParamGroup};
 use burn::nn::loss::CrossEntropyLossConfig;
@@ -69,9 +69,7 @@ impl Files {
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), TrainError> {
-        let (path, draft) = (self.path(name), self.path(&format!("{name}.part")));
-        std::fs::write(&draft, bytes).map_err(TrainError::io(&draft))?;
-        std::fs::rename(&draft, &path).map_err(TrainError::io(&path))
+        store::write(&self.path(name), bytes)
     }
 }
 

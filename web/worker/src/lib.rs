@@ -150,8 +150,8 @@ async fn handle(state: Shared, message: ToWorker, files: Vec<File>) {
         ToWorker::Noted { request } => told::noted(request),
         ToWorker::TakeOver => state.borrow().ownership.take_over(),
         ToWorker::Fault(fault) => state.borrow_mut().fault = Some(fault),
-        ToWorker::Bench { models_url, model_url, contexts, decode } => {
-            let plan = Plan { contexts, decode };
+        ToWorker::Bench { models_url, model_url, contexts, decode, half_cache } => {
+            let plan = Plan { contexts, decode, half_cache };
             let ownership = state.borrow().ownership.clone();
             ownership.obtain().await;
             match device::bench::run(&models_url, model_url.as_deref(), &plan).await {

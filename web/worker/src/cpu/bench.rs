@@ -12,6 +12,9 @@ pub async fn run(models_url: &str, model_url: Option<&str>, plan: &Plan) -> Resu
     if model_url.is_some() {
         return Err("on the processor the shipped model alone is measured: leave ?model= out".into());
     }
+    if plan.half_cache {
+        return Err("on the processor the KV cache holds 32-bit floats: leave ?cache= out".into());
+    }
     let files = shipped(models_url).await?;
     let begun = Instant::now();
     let (parts, tensors, _) = files.parts().map_err(|error| error.to_string())?;

@@ -12,7 +12,7 @@ use web_time::Instant;
 
 /// Measures the GGUF file at `model_url`, or the shipped SLM; returns the report as JSON. Errors are words for people.
 pub async fn run(models_url: &str, model_url: Option<&str>, plan: &Plan) -> Result<String, String> {
-    let options = Options { capacity: plan.capacity(), ..Options::default() };
+    let options = Options { capacity: plan.capacity(), half_cache: plan.half_cache, ..Options::default() };
     let progress = |share: f32| loading("Preparing the model", share);
     let calls = calls::watch();
     let gpu = Gpu::open().await.map_err(|e| e.to_string())?;
