@@ -60,7 +60,8 @@ fn length(range: Range<u64>) -> u64 {
 
 /// The crate that a function's name begins with: of `<a::B as c::D>::e` that is `a`, of a generic one the crate that defines
 /// it, whoever uses it.
-fn owner(name: &str) -> String {
+fn owner(mangled: &str) -> String {
+    let name = format!("{:#}", rustc_demangle::demangle(mangled));
     let opening = |c: char| !c.is_ascii_alphanumeric() && c != '_';
     let mut path = name.trim_start_matches(opening);
     while let Some(rest) = path.strip_prefix("mut ").or_else(|| path.strip_prefix("dyn ")) {
@@ -108,6 +109,7 @@ mod tests {
             ("core::fmt::write", "core"),
             ("<alloc::vec::Vec<T> as core::clone::Clone>::clone", "alloc"),
             ("<&mut serde_json::de::Deserializer<R> as serde::Deserializer>::x", "serde_json"),
+            ("_ZN4wgpu3api6device6Device17h0123456789abcdefE", "wgpu"),
             ("memcpy", "without a crate"),
         ] {
             assert_eq!(owner(name), wanted, "{name}");
