@@ -7,14 +7,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Settings of the profile `web` by name: link-time optimisation and level of optimisation. The first is the page's.
-const VARIANTS: [(&str, &str, &str); 6] = [
-    ("page", "fat", "z"),
-    ("thin", "thin", "z"),
-    ("no-lto", "off", "z"),
-    ("small", "fat", "s"),
-    ("level-2", "fat", "2"),
-    ("level-3", "fat", "3"),
+/// Settings of the profile `web` by name: link-time optimisation, level of optimisation, and crates with level 3. The first
+/// is the page's.
+const VARIANTS: [(&str, &str, &str, &[&str]); 7] = [
+    ("page", "fat", "z", &[]),
+    ("per-crate", "fat", "z", &["citer-files", "citer-gpu", "citer-lm"]),
+    ("thin", "thin", "z", &[]),
+    ("no-lto", "off", "z", &[]),
+    ("small", "fat", "s", &[]),
+    ("level-2", "fat", "2", &[]),
+    ("level-3", "fat", "3", &[]),
 ];
 /// Levels of the optimiser, of the page's program.
 const LEVELS: [&str; 3] = ["-O3", "-Os", "-Oz"];
@@ -28,7 +30,7 @@ pub fn run(place: &Place, steps: &mut Steps, names: &[String]) -> Result<(), Fai
         return Err(Failure::new(format!("`{unknown}` is no variant: choose from {known}")));
     }
     let mut rows = Vec::new();
-    for (name, lto, level) in VARIANTS.into_iter().filter(|(name, ..)| wanted(name)) {
+    for (name, lto, level, fast) in VARIANTS.into_iter().filter(|(name, ..)| wanted(name)) {
         let linked = steps.run(name, &format!("LTO {lto}, opt-level {level} (some minutes)"), || {
             let folder = place.target.join("sizes");
             let mut build = place.cargo();
@@ -43,6 +45,9 @@ pub fn run(place: &Place, steps: &mut Steps, names: &[String]) -> Result<(), Fai
                 "--target",
                 "wasm32-unknown-unknown",
             ]);
+            for package in fast {
+                build.args(["--config", &format!("profile.web.package.{package}.opt-level=3")]);
+            }
             build.env("CARGO_TARGET_DIR", &folder);
             build.env("CARGO_PROFILE_WEB_LTO", lto).env("CARGO_PROFILE_WEB_OPT_LEVEL", level);
             command::run(&mut build, "Read the compiler's message above and run this again.")?;

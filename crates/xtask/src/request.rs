@@ -18,8 +18,9 @@ Usage: cargo xtask COMMAND
                           N seconds (6) and rounds (1) each, in JSON
   build-web               the page and its engine in dist/
   engine-size [VARIANT]...
-                          size of the engine under other profiles and optimisers, in JSON: page,
-                          thin, no-lto, small, level-2, level-3 (all; 20 minutes or so each)
+                          size of the engine under other profiles and optimisers, and its parts, in
+                          JSON: page, per-crate, thin, no-lto, small, level-2, level-3 (all; 5 to 10
+                          minutes each)
   shell [FOLDER]          what Trunk runs after a build: makes the page in FOLDER (dist) installable
   e2e                     the browser test alone
   memory                  peak memory while the browser downloads and loads a model of 600 MB, in JSON
