@@ -19,7 +19,7 @@ pub const TOKENS: &str = "Tokens sent";
 pub const KILOBYTES: &str = "Kilobytes";
 pub const USD: &str = "US$";
 pub const NO_LIMIT: &str = "none";
-pub const NO_NUMBER: &str = "A number, please; until then the old limit holds.";
+pub const NO_NUMBER: &str = "No number: the old limit holds.";
 pub const RESET: &str = "No limits";
 pub const SPENT: &str = "Spent so far";
 
