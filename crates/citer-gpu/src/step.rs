@@ -85,6 +85,7 @@ impl Step<'_> {
     }
 
     /// A product of normalised or plain inputs.
+    #[expect(clippy::too_many_arguments, reason = "a product, and three choices that its kernel is compiled for")]
     pub fn project(
         &self,
         matrix: &Stored,

@@ -109,5 +109,5 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     http.http2().max_concurrent_streams(STREAMS).max_header_list_size(HEADERS);
     // What was agreed on is spoken; nothing is guessed from the first bytes.
     let http = if http2 { http.http2_only() } else { http.http1_only() };
-    Ok(watcher.watch(http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app)).into_owned()).await?)
+    watcher.watch(http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app)).into_owned()).await
 }

@@ -83,7 +83,7 @@ impl Backend for LmBackend {
     fn step(&mut self, rows: &mut [Row<'_, KvBlock>]) -> Vec<Result<Step, BackendError>> {
         let paged = rows.iter_mut().map(|row| {
             let Row { blocks, position, tokens, .. } = row;
-            PagedRow { blocks: &mut **blocks, position: *position, tokens: *tokens }
+            PagedRow { blocks, position: *position, tokens }
         });
         match self.paged.step(&mut paged.collect::<Vec<_>>()) {
             Err(error) => rows.iter().map(|_| Err(BackendError(error.to_string()))).collect(),

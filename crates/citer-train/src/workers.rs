@@ -26,9 +26,12 @@ pub struct Workers<'a> {
     pub longest: usize,
 }
 
+/// A question that is left out, by its name, and why.
+pub type Skipped = (String, Skip);
+
 impl Workers<'_> {
     /// The questions that both models can hold with their gold answers, and why the others are left out.
-    pub fn fitting(&self, questions: Vec<Question>) -> Result<(Vec<Question>, Vec<(String, Skip)>), TrainError> {
+    pub fn fitting(&self, questions: Vec<Question>) -> Result<(Vec<Question>, Vec<Skipped>), TrainError> {
         let room = |files: &LlmFiles| Ok::<_, LoadError>(Config::from_json(&files.config)?.max_position_embeddings);
         let llm = match &self.llm {
             Teacher::Files(files) => Some(room(files)?),

@@ -204,7 +204,7 @@ impl Sent {
     fn begin(self, address: &str, purpose: Purpose) -> Row {
         self.count.update_value(|count| *count += 1);
         let count = self.count.get_value();
-        if count % TRIM == 0 {
+        if count.is_multiple_of(TRIM) {
             spawn_local(async move {
                 // It is tried again at the next start.
                 let _ = self.database.get_value().trim(database::LEDGER, ledger::MOST).await;

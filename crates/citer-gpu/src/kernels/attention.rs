@@ -3,6 +3,8 @@
 
 // The macro writes public items of its own beside each kernel.
 #![allow(missing_docs)]
+// Kernels have no `div_ceil`.
+#![allow(clippy::manual_div_ceil)]
 
 use super::decode::F4;
 use super::rotary::Heads;

@@ -6,8 +6,11 @@ use std::cell::Cell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 
+/// The count that a call adds to.
+type Count = fn(&mut Calls) -> &mut u64;
+
 /// Interface, method and the count they belong to.
-const WATCHED: [(&str, &str, fn(&mut Calls) -> &mut u64); 9] = [
+const WATCHED: [(&str, &str, Count); 9] = [
     ("GPUComputePassEncoder", "dispatchWorkgroups", |calls| &mut calls.dispatches),
     ("GPUComputePassEncoder", "dispatchWorkgroupsIndirect", |calls| &mut calls.dispatches),
     ("GPUQueue", "submit", |calls| &mut calls.submits),
